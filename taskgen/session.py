@@ -1,0 +1,180 @@
+"""The seam: a Session runs one TaskSet at a time on a target and yields Events.
+
+Nothing that describes task-sets knows where they run, and nothing that judges events knows either. A backend derives
+from `Session`, says in its `capabilities` what it can do, and implements `events`; `taskgen.sessions.stdio` is the
+smallest example, and `taskgen.testing.check_session` the conformance suite that every backend passes.
+"""
+
+import inspect
+import threading
+import weakref
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
+
+from taskgen.errors import SessionBusy, Unsupported
+from taskgen.events import Event
+from taskgen.horizon import EXACT_BOUNDS, Horizon, choose_horizon, is_exact
+from taskgen.parameters import Parameters, parameters_of
+from taskgen.units import to_ns
+
+if TYPE_CHECKING:
+    from taskgen.taskset import TaskSet
+
+Status: TypeAlias = Literal["finished", "stopped", "rejected", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a session's target can do."""
+
+    deterministic: bool = False  #: same set, same seed: same events
+    trace: bool = False  #: yields the scheduler's own events, RELEASE to IDLE
+    executes: bool = True  #: jobs really run; False for a session that only shows descriptions
+    cores: int = 1
+    policies: frozenset[str] = frozenset({"fp", "edf", "mixed"})
+    kill: bool = True  #: honours criticaltime
+    admission: bool = False  #: refuses task-sets on request
+    sporadic: bool = False  #: honours `arrivals` and `jitter`
+    time_resolution_ns: int = 1
+    job_numbers: Literal["releases", "starts"] = "releases"  #: what `Event.job` counts
+    max_run_ns: int | None = None  #: bound of the default horizon; None: none
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a session runs: its name in the registry, an address, and options of its constructor."""
+
+    session: str
+    address: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"{self.session}:{self.address}" if self.address else self.session
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One run, validated: what `Session.events` needs to know."""
+
+    tasks: tuple[Parameters, ...]
+    taskset: "TaskSet"
+    horizon: Horizon
+    admission: Mapping[str, Any] | None
+    exact: bool
+    stopped: Callable[[], bool]  #: whether `stop()` was called for this run
+
+
+class Session(ABC):
+    """Runs task-sets on one target, one at a time; also a context manager.
+
+    Derive from it, set `capabilities`, and implement `open`, `events` and, where there is something to do, `probe`,
+    `wake` and `close`.
+    """
+
+    capabilities: Capabilities = Capabilities()
+
+    _active: "weakref.ref[Generator[Event, None, None]] | None" = None
+    _stop_flag: threading.Event | None = None
+    #: The run that was planned last: its horizon and whether that horizon is exact.
+    plan: Plan | None = None
+
+    @classmethod
+    def probe(cls, target: Target) -> bool:  # noqa: ARG003  # backends look at their target
+        """Tell whether anybody is there, cheaply; never raises for an absent target."""
+        return True
+
+    @classmethod
+    @abstractmethod
+    def open(cls, target: Target) -> Self:
+        """Open a session on the target.
+
+        Raises:
+            ConnectError: nobody answers there.
+            UsageError: the address or an option is not for this session.
+        """
+
+    def run(
+        self,
+        taskset: "TaskSet",
+        *,
+        admission: Mapping[str, Any] | None = None,
+        horizon_ms: float | None = None,
+    ) -> Generator[Event, None, None]:
+        """Validate a concrete task-set now, start it at the first `next`, and yield its events until it is over.
+
+        It is over when all tasks with `numberofjobs` are done, when the horizon has passed, or after `stop()`.
+        Closing the generator (in the consuming thread) stops the set.
+
+        Raises:
+            SessionBusy: another run of this session is active.
+            Unsupported: the set has choices, or needs what the target can't do.
+            InputError: a value of the set is wrong.
+            TargetLost: the target was lost; comes after the events that arrived.
+        """
+        if self.active:
+            raise SessionBusy("this session runs a task-set already", hint="exhaust or close the earlier run first")
+        flag = threading.Event()
+        plan = self.check(taskset, admission=admission, horizon_ms=horizon_ms, stopped=flag.is_set)
+        events = self.events(plan)
+        self.plan = plan
+        self._stop_flag = flag
+        self._active = weakref.ref(events)
+        return events
+
+    def check(
+        self,
+        taskset: "TaskSet",
+        *,
+        admission: Mapping[str, Any] | None = None,
+        horizon_ms: float | None = None,
+        stopped: Callable[[], bool] = bool,
+    ) -> Plan:
+        """Return the plan of a run, or raise what `run` would raise; sends nothing."""
+        if admission is not None and not self.capabilities.admission:
+            raise Unsupported(
+                f"{type(self).__name__} has no admission control, admission {admission!r:.60} can't be honoured",
+                hint="leave --admission out, or choose a target with admission control",
+            )
+        tasks = parameters_of(taskset)
+        if not self.capabilities.sporadic:
+            for task in tasks:
+                for key in ("arrivals", "jitter"):
+                    if task.attributes.get(key):
+                        raise Unsupported(f"task {task.id}: {key}: {type(self).__name__} can't do this")
+        requested_ns = None if horizon_ms is None else to_ns(horizon_ms, "horizon")
+        horizon = choose_horizon(tasks, requested_ns, self.capabilities.max_run_ns)
+        exact = horizon.bound in EXACT_BOUNDS and is_exact(tasks, cores=self.capabilities.cores)
+        return Plan(tasks, taskset, horizon, admission, exact, stopped)
+
+    @abstractmethod
+    def events(self, plan: Plan) -> Generator[Event, None, None]:
+        """Run the plan: the generator that `run` returns. It looks at `plan.stopped()` often enough."""
+
+    @property
+    def active(self) -> bool:
+        """Whether a run was started (or is about to be) and isn't over."""
+        events = None if self._active is None else self._active()
+        return events is not None and inspect.getgeneratorstate(events) != inspect.GEN_CLOSED
+
+    def stop(self) -> None:
+        """Stop the current run, from any thread: idempotent, sticky for that run, a no-op when none is active."""
+        if self.active and self._stop_flag is not None:
+            self._stop_flag.set()
+            self.wake()
+
+    def wake(self) -> None:  # noqa: B027  # most backends have nothing to wake
+        """Called after `stop()`, from any thread: interrupt whatever the run waits for."""
+
+    def close(self) -> None:  # noqa: B027  # or to release
+        """Release the target; idempotent."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
