@@ -14,29 +14,40 @@ from taskgen.errors import UsageError
 def whole_file(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     """Open a temporary file beside `path` that takes its place when the block ends without an error.
 
+    A symbolic link keeps pointing where it points; a device or pipe (/dev/null, /dev/stdout) is written directly.
+
     Raises:
         UsageError: the place can't be written; raised before the block runs, so nothing is computed in vain.
     """
+    if path.exists() and not path.is_file():
+        if path.is_dir():
+            raise UsageError(f"{path}: is a directory, expected a file to write")
+        with _open(path, mode) as file:
+            yield file
+        return
+    path = path.resolve()
     try:
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     except OSError as error:
         raise _unwritable(path, error) from None
-    if path.is_dir():
-        os.close(descriptor)
-        Path(name).unlink()
-        raise UsageError(f"{path}: is a directory, expected a file to write")
+    temporary = Path(name)
     try:
-        with open(
-            descriptor, mode, encoding=None if "b" in mode else "utf-8", newline=None if "b" in mode else ""
-        ) as file:  # a descriptor
+        os.close(descriptor)
+        with _open(temporary, mode) as file:
             yield file
-        _take_mode(path, Path(name))
-        Path(name).replace(path)
-    except OSError as error:
-        raise _unwritable(path, error) from None
+        _take_mode(path, temporary)
+        temporary.replace(path)
     finally:
         with suppress(FileNotFoundError):
-            Path(name).unlink()
+            temporary.unlink()
+
+
+def _open(path: Path, mode: str) -> IO[Any]:
+    text = "b" not in mode
+    try:
+        return path.open(mode, encoding="utf-8" if text else None, newline="" if text else None)
+    except OSError as error:
+        raise _unwritable(path, error) from None
 
 
 def _take_mode(path: Path, temporary: Path) -> None:

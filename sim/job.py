@@ -1,0 +1,60 @@
+"""The current job of a task, as the processor keeps it and a policy sees it."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from sim.workload import NEVER
+from taskgen.events import EventType
+
+if TYPE_CHECKING:
+    from taskgen.parameters import Parameters
+
+#: The columns of a job, in the order of `taskgen.trace.Job`.
+Row = tuple[int, int, int, int | None, int | None, int, int | None, EventType, int | None, int, int]
+
+#: A place in the ready queue: rank, then release (0 under the tie rule `index`), then id; one job per task is ready.
+Entry = tuple[Any, int, int, "Job"]
+
+
+class Job:
+    """The current job of a task: one object per task, which takes up its jobs one after the other.
+
+    A policy may read it during `rank`; it is another job later.
+    """
+
+    __slots__ = (
+        "active", "arrival_ns", "deadline_ns", "enqueued", "entry", "fixed", "id", "index", "kill_ns", "last", "late",
+        "limit", "missed", "mortal", "period_ns", "preemptions", "relative_ns", "release_ns", "released",
+        "remaining_ns", "start_ns", "task", "work_ns",
+    )  # fmt: skip
+
+    def __init__(self, task: Parameters, work_ns: int, *, mortal: bool) -> None:
+        self.task = task
+        self.id = task.id
+        self.work_ns = work_ns
+        #: The exact distance of releases; 0: they follow from `task` one by one.
+        self.period_ns = 0 if task.jitter_ns or task.arrivals_ns is not None else task.period_ns
+        self.relative_ns = task.effective_deadline_ns or NEVER
+        self.limit = -1 if task.jobs is None else task.jobs
+        self.released = 0  #: how many jobs were released, dropped ones included
+        self.late: deque[tuple[int, int, int]] = deque()  #: index, arrival, release of jobs behind this one
+        self.active = False  #: it is released and not over
+        self.last = -1  #: the last job that was released and not dropped
+        self.missed = 0  #: the misses of all jobs before this index are reported
+        self.entry: Entry | None = None  #: its place in the ready queue, where that never changes
+        self.fixed: int | None = None  #: its rank, where that is fixed
+        self.mortal = mortal  #: it can be killed
+        self.index = -1
+        self.arrival_ns = 0
+        self.release_ns = 0
+        self.deadline_ns = NEVER  #: absolute; NEVER and above: none
+        self.kill_ns = NEVER
+        self.remaining_ns = 0
+        self.start_ns: int | None = None
+        self.preemptions = 0
+        self.enqueued = 0
+
+    def __repr__(self) -> str:
+        return f"<job {self.index} of task {self.id}>"

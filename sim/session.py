@@ -1,0 +1,194 @@
+"""SimSession: the simulator behind the Session interface."""
+
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import simpy
+
+from sim.policy import Policy
+from sim.processor import Processor
+from sim.support import check_supported
+from sim.workload import PANDABOARD, Workload, load
+from taskgen import registry
+from taskgen.errors import UsageError
+from taskgen.events import Event
+from taskgen.session import Capabilities, Plan, Session, Target
+from taskgen.trace import Trace
+from taskgen.units import to_ns
+
+if TYPE_CHECKING:
+    from sim.job import Row
+    from taskgen.taskset import TaskSet
+
+#: A process of the user's own beside the processor: a SimPy generator function of (env, processor).
+Process = Callable[[simpy.Environment, Processor], Generator[simpy.Event, Any, Any]]
+
+
+class SimSession(Session):
+    """Simulates one core under fixed priorities, EDF, a mixture, or a policy of your own, in exact integer time.
+
+    `policy` is auto, fp, rm, dm, edf, module:Class, a `Policy` or a subclass of it. `overrun` says what becomes of a
+    late job: continue, kill (at its absolute deadline), skip (the next release). `tie` says what equal ranks mean:
+    running (they never preempt) or index (the smaller id wins). With `trace=False` only START and the ends of jobs are
+    reported. `processes` are SimPy generator functions of (env, processor) that run beside the processor: probes,
+    faults, loads; the clock counts integer nanoseconds.
+    """
+
+    capabilities = Capabilities(
+        deterministic=True, trace=True, policies=frozenset({"fp", "rm", "dm", "edf", "mixed"}), sporadic=True
+    )
+
+    def __init__(
+        self,
+        *,
+        profile: str = "ideal",
+        policy: str | Policy | type[Policy] = "auto",
+        cores: int = 1,
+        migration: str = "partitioned",
+        preemptive: bool = True,
+        overrun: Literal["continue", "kill", "skip"] = "continue",
+        tie: Literal["running", "index"] = "running",
+        context_switch_ms: float = 0,
+        migration_ms: float = 0,
+        scheduler_ms: float = 0,
+        quantum_ms: float | None = None,
+        workload: str | Path | Workload | None = None,
+        seed: int = 0,
+        trace: bool = True,
+        engine: str = "simpy",
+        processes: tuple[Process, ...] = (),
+    ) -> None:
+        check_supported(
+            profile=profile, cores=cores, migration=migration, preemptive=preemptive, overrun=overrun, tie=tie,
+            engine=engine,
+        )  # fmt: skip
+        for name, value in (
+            ("context_switch_ms", context_switch_ms), ("migration_ms", migration_ms), ("scheduler_ms", scheduler_ms),
+        ):  # fmt: skip
+            if to_ns(value, name):
+                raise UsageError(f"{name}: {value}: overheads aren't modelled yet, expected 0", hint="leave it out")
+        self.policy = _policy_class(policy, None if quantum_ms is None else to_ns(quantum_ms, "quantum_ms"))
+        self.overrun: Literal["continue", "kill", "skip"] = overrun
+        self.tie: Literal["running", "index"] = tie
+        self.workload = _workload(workload)
+        self.seed = seed
+        self.processes = processes
+        if not trace:
+            self.capabilities = Capabilities(
+                deterministic=True, policies=SimSession.capabilities.policies, sporadic=True
+            )
+
+    @classmethod
+    def open(cls, target: Target) -> Self:
+        """Open a simulator; the address, if any, is the profile (`sim:ideal`)."""
+        options = dict(target.options)
+        if target.address:
+            given = options.setdefault("profile", target.address)
+            if given != target.address:
+                raise UsageError(f"profile: {target} and {given!r} contradict each other", hint="give the profile once")
+        return cls.construct(options)
+
+    def check(self, taskset: "TaskSet", **options: Any) -> Plan:
+        """Return the plan of a run, or raise what is wrong with the set under this policy and workload."""
+        plan = super().check(taskset, **options)
+        for task in plan.tasks:
+            self.workload.execution_ns(task)
+        self.policy().bind(plan.tasks)
+        return plan
+
+    def events(self, plan: Plan) -> Generator[Event, None, None]:
+        """Simulate the plan, event by event."""
+        processor = self._processor(plan)
+        for _ in self._steps(plan, processor):
+            events, processor.events[:] = processor.events.copy(), []
+            yield from map(Event._make, events)
+
+    def jobs(self, taskset: "TaskSet", *, horizon_ms: float | None = None) -> Trace:
+        """Simulate a concrete task-set and return a trace of its jobs without events: the fastest way to look at jobs.
+
+        Raises:
+            What `run` raises.
+        """
+        plan = self.check(taskset, horizon_ms=horizon_ms)
+        rows: list[Row] = []
+        processor = self._processor(plan, rows)
+        for _ in self._steps(plan, processor):
+            pass
+        rows.sort(key=lambda row: (row[5] if row[3] is None else row[3], row[0], row[1]))
+        return Trace.of_jobs(plan.tasks, rows, end_ns=processor.now_ns, capabilities=SimSession.capabilities)
+
+    def _processor(self, plan: Plan, rows: "list[Row] | None" = None) -> Processor:
+        return Processor(
+            simpy.Environment(),
+            plan.tasks,
+            self.policy(),
+            self.workload.execution_ns,
+            horizon_ns=plan.horizon.time_ns,
+            overrun=self.overrun,
+            tie=self.tie,
+            seed=self.seed,
+            traced=self.capabilities.trace,
+            rows=rows,
+        )
+
+    def _steps(self, plan: Plan, processor: Processor) -> Iterator[None]:
+        """Step the environment until the run is over, yielding after each step."""
+        env = processor.env
+        for process in self.processes:
+            env.process(process(env, processor))
+        while not processor.over:
+            env.step()
+            if plan.stopped() and not processor.over:
+                processor.cut(processor.now_ns)
+            yield
+
+
+def simulate(taskset: "TaskSet", *, horizon_ms: float | None = None, **options: Any) -> Trace:
+    """Simulate a concrete task-set and return its trace; `options` are those of `SimSession`.
+
+    >>> from sim import simulate
+    >>> from taskgen import TaskSet
+    >>> trace = simulate(TaskSet([{"executiontime": 1, "period": 4}, {"executiontime": 2, "period": 6}]), policy="rm")
+    >>> trace.max_response_ns
+    {0: 1000000, 1: 3000000}
+    """
+    with SimSession(**options) as session:
+        if not session.capabilities.trace:
+            return session.jobs(taskset, horizon_ms=horizon_ms)
+        events = session.run(taskset, horizon_ms=horizon_ms)
+        assert session.plan is not None  # noqa: S101  # run() has set it
+        trace = Trace(session.plan.tasks, capabilities=session.capabilities)
+        trace.extend(events)
+        return trace
+
+
+def _policy_class(policy: str | Policy | type[Policy], quantum_ns: int | None) -> Callable[[], Policy]:
+    """Return what makes the policy of one run."""
+    found = registry.load("policies", policy) if isinstance(policy, str) else policy
+    if not isinstance(found, Policy) and not (isinstance(found, type) and issubclass(found, Policy)):
+        raise UsageError(f"policy {policy!r}: {found!r} is no sim.Policy", hint="derive the class from sim.Policy")
+    if quantum_ns is not None and not (quantum_ns and found.quantum_ns):
+        what = "expected more than 0" if found.quantum_ns else f"policy {policy!r} has no quantum"
+        raise UsageError(f"quantum_ms: {quantum_ns / 1_000_000}: {what}", hint="leave it out")
+
+    def make() -> Policy:
+        made: Policy = found() if isinstance(found, type) else found
+        if quantum_ns is not None:
+            made.quantum_ns = quantum_ns
+        return made
+
+    return make
+
+
+def _workload(workload: str | Path | Workload | None) -> Workload:
+    if workload is None:
+        return PANDABOARD
+    if isinstance(workload, Workload):
+        return workload
+    if str(workload).endswith(".toml"):
+        return load(workload)
+    found = registry.load("workloads", str(workload))
+    if not isinstance(found, Workload):
+        raise UsageError(f"workload {workload!r}: {found!r} is no sim.Workload")
+    return found
