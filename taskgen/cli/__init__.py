@@ -1,2 +1,138 @@
-def main():
-    pass
+"""The command line: `taskgen run`, `taskgen list`, and whatever plug-ins add.
+
+This package turns arguments into one call of a core function each, and errors into one line and an exit code:
+0 all good; 1 a verdict against the system under test; 2 usage, input, configuration; 70 our bug; 75 no verdict;
+130 Ctrl-C.
+"""
+
+import functools
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Sequence
+from typing import ParamSpec
+
+import typer
+
+from taskgen import __version__, registry
+from taskgen.cli.listing import list_names
+from taskgen.cli.run import run
+from taskgen.errors import TaskgenError
+
+P = ParamSpec("P")
+
+EXIT_BUG = 70
+EXIT_INTERRUPTED = 130
+
+#: What typer raises for wrong arguments, wherever the installed version keeps it.
+_ArgumentError: type[Exception] = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
+
+
+def make_app() -> typer.Typer:
+    """Return the command line with all commands, those of plug-ins included."""
+    app = typer.Typer(
+        name="taskgen",
+        help="A testbench for real-time schedulers: describe task-sets, simulate them, run them on boards.",
+        epilog="Try: taskgen run -t example.Hey6TaskSet",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_main_options)
+    app.command("run")(_quiet(run))
+    app.command("list")(_quiet(list_names))
+    for name in registry.entries("commands"):
+        app.add_typer(registry.load("commands", name), name=name)
+    return app
+
+
+def _version(value: bool) -> None:  # typer calls it so
+    if value:
+        typer.echo(f"taskgen {__version__}")
+        raise typer.Exit
+
+
+def _main_options(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Show the version."),
+) -> None:
+    """A testbench for real-time schedulers: describe task-sets, simulate them, run them on boards."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", UserWarning)
+        warnings.showwarning = _warn_once()
+        code = _run(arguments, debug=bool({"-d", "--debug"} & set(arguments)))
+    sys.exit(code)
+
+
+def _run(arguments: Sequence[str], *, debug: bool) -> int:
+    """Return the exit code; nothing but that, and lines on stderr, comes out of an error."""
+    try:
+        code = make_app()(args=list(arguments), prog_name="taskgen", standalone_mode=False)
+        sys.stdout.flush()
+    except TaskgenError as error:
+        return _report(str(error), error.hint, error.exit_code, debug=debug)
+    except (KeyboardInterrupt, typer.Abort):
+        return EXIT_INTERRUPTED
+    except _ArgumentError as error:
+        return _report(_message(error), "see `taskgen --help`", 2, debug=debug)
+    except BrokenPipeError:
+        _silence_stdout()
+        return 0
+    except Exception as error:  # noqa: BLE001  # the last resort: our bug, in one line
+        hint = "this is a bug in taskgen; run it again with --debug for the traceback"
+        return _report(f"internal error: {registry.describe(error)}", hint, EXIT_BUG, debug=debug)
+    return code if isinstance(code, int) else 0
+
+
+def _quiet(command: Callable[P, int | None]) -> Callable[P, int | None]:
+    """Let a command end quietly when nobody reads its output any more; typer would exit with 1."""
+
+    @functools.wraps(command)
+    def run_quietly(*args: P.args, **kwargs: P.kwargs) -> int | None:
+        try:
+            code = command(*args, **kwargs)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            _silence_stdout()
+            return 0
+        return code
+
+    return run_quietly
+
+
+def _message(error: Exception) -> str:
+    text = error.format_message() if hasattr(error, "format_message") else str(error)
+    return " ".join(text.split())
+
+
+def _report(message: str, hint: str, code: int, *, debug: bool) -> int:
+    if debug:
+        traceback.print_exc()
+    lines = [f"error: {' '.join(message.split())}"] + [f"hint: {hint}"] * bool(hint)
+    sys.stderr.write("\n".join(lines) + "\n")
+    return code
+
+
+def _warn_once() -> Callable[..., None]:
+    """Return what shows warnings: each text once, however many variants it concerns."""
+    seen: set[str] = set()
+
+    def show(message: Warning | str, *_: object, **__: object) -> None:
+        if str(message) not in seen:
+            seen.add(str(message))
+            sys.stderr.write(f"warning: {message}\n")
+
+    return show
+
+
+def _silence_stdout() -> None:
+    """Whoever read our output has gone: let nothing complain when the interpreter flushes."""
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, sys.stdout.fileno())
+    os.close(devnull)

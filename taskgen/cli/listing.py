@@ -1,0 +1,78 @@
+"""`taskgen list`: the names that can be used, with what they stand for."""
+
+import inspect
+import json
+from types import ModuleType
+from typing import Annotated, Any
+
+import typer
+from rich import box
+from rich.table import Table
+
+from taskgen import registry
+from taskgen.errors import UsageError
+from taskgen.monitors.stdout import plain_console
+
+#: What can be listed, and the entry-point group that holds it; targets are what sessions run on.
+LISTS = {
+    "tasksets": "tasksets",
+    "blocks": "blocks",
+    "monitors": "monitors",
+    "sessions": "sessions",
+    "targets": "sessions",
+    "policies": "policies",
+    "workloads": "workloads",
+}
+
+
+def _complete(incomplete: str) -> list[str]:
+    return [name for name in LISTS if name.startswith(incomplete)]
+
+
+def list_names(
+    what: Annotated[
+        str | None, typer.Argument(help=f"One of: {', '.join(LISTS)}.", show_default=False, autocompletion=_complete)
+    ] = None,
+    tasksets: Annotated[bool, typer.Option("-t", help="List task-sets.")] = False,
+    monitors: Annotated[bool, typer.Option("-m", help="List monitors.")] = False,
+    sessions: Annotated[bool, typer.Option("-s", help="List sessions.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    debug: Annotated[bool, typer.Option("-d", "--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """List what can be named on the command line.
+
+    Example: taskgen list tasksets
+    """
+    del debug  # main() looks at it
+    flags = {"tasksets": tasksets, "monitors": monitors, "sessions": sessions}
+    chosen = ([what] if what else []) + [name for name, given in flags.items() if given]
+    if len(chosen) != 1:
+        raise UsageError("list what?" if not chosen else "list one thing at a time", hint=f"one of: {', '.join(LISTS)}")
+    name = chosen[0]
+    if name not in LISTS:
+        raise UsageError(f"there is no list of {name!r}", hint=f"one of: {', '.join(LISTS)}")
+    rows = [(entry, _summary(LISTS[name], entry)) for entry in registry.names(LISTS[name])]
+    if as_json:
+        typer.echo(json.dumps({name: [{"name": entry, "summary": text} for entry, text in rows]}))
+        return
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table.add_column(name, no_wrap=True)
+    table.add_column("what it is", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    plain_console().print(table)
+
+
+def _summary(group: str, name: str) -> str:
+    """Return the first sentence that the thing says of itself."""
+    value = registry.load(group, name)
+    if isinstance(value, dict):
+        return str(value)
+    own = inspect.isclass(value) or inspect.isroutine(value) or isinstance(value, ModuleType)
+    text = inspect.getdoc(value) if own else _of_instance(value)
+    return (text or "").strip().split("\n\n")[0].replace("\n", " ")
+
+
+def _of_instance(value: Any) -> str:
+    programs = getattr(value, "programs", None)
+    return f"programs: {', '.join(sorted(programs))}" if programs else (inspect.getdoc(type(value)) or "")

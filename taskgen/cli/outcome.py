@@ -1,0 +1,91 @@
+"""What a command has seen: the verdict over all runs, the result document, and the first trace for drawing."""
+
+from pathlib import Path
+
+from taskgen.errors import UsageError
+from taskgen.events import EventType
+from taskgen.monitor import Monitor, Run
+from taskgen.output import check_writable
+from taskgen.report.result import ResultWriter
+from taskgen.trace import Trace
+
+
+class Drawings:
+    """The Gantt chart and the Chrome trace that were asked for: of the first variant that ran to its end.
+
+    Raises:
+        UsageError: a place can't be written or drawn to; raised at once, before anything runs.
+    """
+
+    def __init__(self, gantt: Path | None = None, chrome: Path | None = None) -> None:
+        self._gantt = gantt
+        self._chrome = chrome
+        self._trace: Trace | None = None
+        if gantt is not None:
+            from taskgen.report.gantt import check_gantt
+
+            check_gantt(gantt)
+        for path in (gantt, chrome):
+            if path is not None:
+                check_writable(path)
+
+    def offer(self, trace: Trace) -> None:
+        """Keep the first trace, if one is wanted."""
+        if self._trace is None and (self._gantt or self._chrome):
+            self._trace = trace
+
+    def draw(self) -> None:
+        """Write what was asked for.
+
+        Raises:
+            UsageError: nothing ran to its end, or a place can't be written.
+        """
+        if not (self._gantt or self._chrome):
+            return
+        if self._trace is None:
+            raise UsageError("nothing ran to its end, so there is nothing to draw")
+        if self._gantt is not None:
+            self._trace.write_gantt(self._gantt)
+        if self._chrome is not None:
+            self._trace.write_chrome(self._chrome)
+
+
+class Outcome(Monitor):
+    """Counts what became of the runs, streams the result document, and offers traces for drawing."""
+
+    def __init__(self, writer: ResultWriter | None, drawings: Drawings) -> None:
+        self._writer = writer
+        self._drawings = drawings
+        self.runs = 0
+        self.finished = 0
+        self.failed = 0
+        self.against = 0  #: runs with a verdict against the system under test
+
+    def taskset_finished(self, run: Run, trace: Trace) -> None:
+        """Note a run that is over by itself."""
+        self.finished += 1
+        errors = any(job.outcome is EventType.EXIT_ERROR for job in trace.jobs)
+        self.against += bool(run.status == "rejected" or errors or trace.misses)
+        self._drawings.offer(trace)
+        self._note(run, trace)
+
+    def taskset_stopped(self, run: Run, reason: str) -> None:  # noqa: ARG002  # the run knows its reason
+        """Note a run that was stopped or failed."""
+        self.failed += run.status == "failed"
+        self._note(run, None)
+
+    def _note(self, run: Run, trace: Trace | None) -> None:
+        self.runs += 1
+        if self._writer is not None:
+            self._writer.add(run, trace)
+
+    def end(self, *, complete: bool) -> None:
+        """Close the result document; the first call counts."""
+        if self._writer is not None:
+            self._writer.close(complete)
+
+    def exit_code(self, *, check: bool) -> int:
+        """Return 1 for a verdict against the system under test (if asked), 75 for runs without verdict, else 0."""
+        if check and self.against:
+            return 1
+        return 75 if self.failed else 0

@@ -1,0 +1,213 @@
+"""`taskgen run`: run the variants of task-sets on targets, watch them, and judge."""
+
+import inspect
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, redirect_stdout
+from dataclasses import replace
+from pathlib import Path
+from typing import IO, Any
+
+import typer
+
+from taskgen import registry, tasksets
+from taskgen.cli import options
+from taskgen.cli.outcome import Drawings, Outcome
+from taskgen.distributor import Distributor
+from taskgen.errors import InputError, TaskgenError, UsageError
+from taskgen.monitor import Monitor
+from taskgen.monitors.progress import ProgressMonitor
+from taskgen.monitors.stdout import StdOutMonitor
+from taskgen.output import whole_file
+from taskgen.report.result import ResultWriter
+from taskgen.session import Target
+from taskgen.source import Work
+from taskgen.targets import expand
+from taskgen.taskset import TaskSet
+from taskgen.variants import Variants
+
+
+def run(  # one parameter per option of the command line
+    targets: options.Targets = None,
+    taskset: options.TaskSets = None,
+    file: options.Files = None,
+    dialect: options.Dialect = None,
+    limit: options.Limit = None,
+    sample: options.Sample = None,
+    seed: options.Seed = 0,
+    session: options.Session = None,
+    horizon: options.Horizon = None,
+    policy: options.Policy = None,
+    profile: options.Profile = None,
+    cores: options.Cores = None,
+    migration: options.Migration = None,
+    non_preemptive: options.NonPreemptive = False,
+    overrun: options.Overrun = None,
+    tie: options.Tie = None,
+    context_switch: options.ContextSwitch = None,
+    scheduler_cost: options.SchedulerCost = None,
+    engine: options.Engine = None,
+    workload: options.Workload = None,
+    admission: options.Admission = None,
+    binaries: options.Binaries = None,
+    port: options.Port = None,
+    wire_log: options.WireLog = None,
+    monitor: options.Monitor = None,
+    as_json: options.AsJson = False,
+    output: options.Output = None,
+    gantt: options.Gantt = None,
+    trace: options.Trace = None,
+    check: options.Check = False,
+    debug: options.Debug = False,
+) -> int:
+    """Run the variants of task-sets on targets.
+
+    Example: taskgen run -t example.Hey6TaskSet
+
+    Example: taskgen run -f sets.json --policy edf --check --gantt first.svg
+    """
+    del debug  # main() looks at it
+    given = {
+        "policy": policy, "profile": profile, "cores": cores, "migration": migration, "overrun": overrun, "tie": tie,
+        "preemptive": False if non_preemptive else None, "context_switch_ms": context_switch,
+        "scheduler_ms": scheduler_cost, "engine": engine, "workload": workload, "binaries": binaries, "port": port,
+        "wire_log": wire_log,
+    }  # fmt: skip
+    given_options = {key: value for key, value in given.items() if value is not None}
+    goal = None if admission is None else _goal(admission)
+    work, total = _work(taskset or [], file or [], dialect, seed=seed, sample=sample, limit=limit)
+    names = targets or [session or "sim"]
+    drawings = Drawings(gantt, trace)
+    distributor = Distributor(_targets(names, session, given_options, seed))
+    failure: TaskgenError | None = None
+    with ExitStack() as stack:
+        stack.callback(distributor.close)
+        document = _document(stack, output, to_stdout=as_json)
+        outcome = Outcome(None if document is None else ResultWriter(document, " ".join(names), seed), drawings)
+        distributor.monitors[:] = [outcome, *_monitors(monitor or [], total)]
+        try:
+            distributor.start(work, goal, horizon_ms=horizon, seed=seed, limit=limit)
+            distributor.close()
+            _check_detached(distributor, outcome)
+        except KeyboardInterrupt:
+            outcome.end(complete=False)
+            typer.echo(f"interrupted: {outcome.finished} variants finished", err=True)
+            return 130
+        except TaskgenError as error:
+            if not outcome.runs:  # no half document where nothing ran
+                raise _with_source(error, file or []) from None
+            distributor.close()
+            failure = error
+        outcome.end(complete=failure is None)
+    if failure is not None:
+        raise _with_source(failure, file or [])
+    drawings.draw()
+    return outcome.exit_code(check=check)
+
+
+def _work(
+    names: list[str], files: list[Path], dialect: str | None, *, seed: int, sample: int | None, limit: int | None
+) -> tuple[Work, float | None]:
+    """Return what to run, and how many variants that is if that is known without drawing them."""
+    if bool(names) == bool(files):
+        what = "both -t and -f are given" if names else "nothing to run"
+        raise UsageError(what, hint="name a task-set with -t (see `taskgen list tasksets`) or a file with -f")
+    if dialect is not None and names:
+        raise UsageError(f"dialect {dialect!r}: only files have a dialect, -t has none", hint="leave --dialect out")
+    if len(names) + len(files) > 1 or any(path.suffix == ".jsonl" for path in files):
+        if sample is not None:
+            raise UsageError("--sample needs one task-set", hint="give one -t or one -f")
+        return _several(names, files, dialect, seed), limit
+    one = tasksets.named(names[0], seed) if names else TaskSet.load(files[0], dialect)
+    if not len(one):
+        raise InputError("the task-set is empty, expected at least one task")
+    variants = one.variants()
+    if sample is not None:
+        variants = _sample(variants, sample, seed)
+    count = variants.count
+    return variants, count if limit is None else min(count, limit)
+
+
+def _several(names: list[str], files: list[Path], dialect: str | None, seed: int) -> Iterator[TaskSet]:
+    from taskgen import document
+
+    for name in names:
+        yield tasksets.named(name, seed)
+    for path in files:
+        yield from document.load_all(path, dialect)
+
+
+def _sample(variants: Variants[TaskSet], size: int, seed: int) -> Variants[TaskSet]:
+    try:
+        return variants.sample(int(min(size, variants.count)), seed)
+    except ValueError as error:
+        raise UsageError(f"--sample: {error}", hint="use --limit for an unbounded set") from None
+
+
+def _goal(text: str) -> Mapping[str, Any]:
+    from taskgen.optimizations.fairness import Fairness
+    from taskgen.optimizations.utilization import Utilization
+
+    known: dict[str, type[dict[str, Any]]] = {"fairness": Fairness, "utilization": Utilization}
+    if text in known:
+        return known[text]()
+    try:
+        document = json.loads(Path(text).read_text("utf-8"))
+    except OSError:
+        raise UsageError(f"admission: {text!r} is no goal and no file", hint=f"one of: {', '.join(known)}") from None
+    except ValueError as error:
+        raise UsageError(f"admission: {text}: is no JSON: {error}") from None
+    if not isinstance(document, dict):
+        raise UsageError(f"admission: {text}: expected a JSON object")
+    return document
+
+
+def _document(stack: ExitStack, output: Path | None, *, to_stdout: bool) -> IO[str] | None:
+    """Return where the result document goes, and keep everything else off stdout if it goes there."""
+    document: IO[str] | None = None
+    if output is not None:
+        document = stack.enter_context(whole_file(output))
+    if to_stdout:
+        document = document or sys.stdout
+        stack.enter_context(redirect_stdout(sys.stderr))
+    return document
+
+
+def _targets(names: list[str], session: str | None, options: dict[str, Any], seed: int) -> list[Target]:
+    """Return the targets; those that draw random numbers get the seed."""
+    result = []
+    for target in expand(names, session=session, options=options):
+        kind = registry.load("sessions", target.session)
+        seeded = "seed" in inspect.signature(kind).parameters
+        result.append(replace(target, options={**target.options, "seed": seed}) if seeded else target)
+    return result
+
+
+def _monitors(names: list[str], total: float | None) -> list[Monitor]:
+    monitors = [_monitor(name) for name in names] or [StdOutMonitor()]
+    watched = any(isinstance(monitor, ProgressMonitor) for monitor in monitors)
+    if total != 1 and not watched and sys.stderr.isatty():
+        monitors.append(ProgressMonitor(total))
+    return monitors
+
+
+def _monitor(name: str) -> Monitor:
+    found = registry.load("monitors", name)
+    monitor = found() if callable(found) else found
+    if not isinstance(monitor, Monitor):
+        raise UsageError(f"monitor {name!r}: {found!r:.60} makes no taskgen.monitor.Monitor")
+    return monitor
+
+
+def _with_source(error: TaskgenError, files: list[Path]) -> TaskgenError:
+    """Name the file that a wrong value came from, where only one is in question."""
+    if len(files) == 1 and isinstance(error, InputError) and str(files[0]) not in str(error):
+        return InputError(f"{error} ({files[0]})", hint=error.hint)
+    return error
+
+
+def _check_detached(distributor: Distributor, outcome: Outcome) -> None:
+    for detached in distributor.detached:
+        if detached.monitor is outcome:
+            raise UsageError(f"the results can't be written: {registry.describe(detached.error)}")
