@@ -15,7 +15,8 @@ from typing import Any, TypeAlias
 
 from taskgen.errors import InputError
 
-Path: TypeAlias = tuple[str, ...]
+#: Keys from a task down to a value; text but for dicts inside that a user gave other keys.
+Path: TypeAlias = tuple[Any, ...]
 
 # Values that can be shared by any number of variants.
 ATOMIC: frozenset[type] = frozenset({int, float, str, bytes, bool, type(None), Decimal, Fraction})
@@ -44,7 +45,7 @@ class Drawn:
         self._iterator = iterator
         self._values: list[Any] = []
         self._error: Exception | None = None
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # an iterator that asks for itself is an error, no deadlock
         self.exhausted = False
 
     def has(self, index: int) -> bool:
@@ -111,7 +112,7 @@ def drawn(iterator: Iterator[Any]) -> Drawn:
 def settle(path: Path, value: Any) -> Any:
     """Return `value` in the form that a task keeps: iterators as `Drawn`, dicts copied, everything else as it is."""
     if isinstance(value, dict):
-        return {key: settle((*path, str(key)), inner) for key, inner in value.items()}
+        return {key: settle((*path, key), inner) for key, inner in value.items()}
     if isinstance(value, Iterator) and is_choice(path, value):
         return drawn(value)
     return value
@@ -142,26 +143,35 @@ def values_of(path: Path, value: Any) -> Sequence[Any] | Drawn:
     return values
 
 
+def dotted(path: Path) -> str:
+    """Return a path as text: config.arg1."""
+    return ".".join(map(str, path))
+
+
 def empty(path: Path) -> InputError:
     """Return the error for a choice without values."""
     return InputError(
-        f"{'.'.join(path)}: the choice is empty, expected at least one value",
+        f"{dotted(path)}: the choice is empty, expected at least one value",
         hint="leave the key out, or give it a value",
     )
 
 
 def _ordered(values: "set[Any] | frozenset[Any]") -> list[Any]:
-    kinds = {type(value) for value in values}
-    numbers = kinds <= {int, float, bool, Fraction, Decimal} and all(value == value for value in values)  # no NaN
-    if numbers or kinds <= {str} or kinds <= {bytes}:
-        return sorted(values)
-    return sorted(values, key=_by_text)
+    # By text first: where values compare only partly (NaN, sets by inclusion), sorting depends on where it starts.
+    by_text = sorted(values, key=lambda value: (type(value).__name__, _text(value)))
+    try:
+        return sorted(by_text)
+    except TypeError:
+        return by_text
 
 
-def _by_text(value: object) -> tuple[str, str]:
-    # The repr of a nested set follows the hash seed.
-    text = repr(_ordered(value)) if isinstance(value, frozenset) else repr(value)
-    return type(value).__name__, text
+def _text(value: object) -> str:
+    # The repr of a set follows the hash seed.
+    if isinstance(value, frozenset):
+        return f"frozenset({_ordered(value)})"
+    if isinstance(value, tuple):
+        return f"({', '.join(map(_text, value))})"
+    return repr(value)
 
 
 def copy_value(value: Any) -> Any:
@@ -179,7 +189,7 @@ def copy_value(value: Any) -> Any:
 def walk(task: Mapping[str, Any], path: Path = ()) -> Iterator[tuple[Path, Any]]:
     """Yield `(path, value)` of each choice in a task, in order, walking into dicts."""
     for key, value in task.items():
-        here = (*path, str(key))
+        here = (*path, key)
         if isinstance(value, dict):
             yield from walk(value, here)
         elif is_choice(here, value):

@@ -40,18 +40,20 @@ def choose_horizon(
     """
     if horizon_ns is not None:
         return Horizon(horizon_ns, "requested")
-    bounds = [] if max_run_ns is None else [Horizon(max_run_ns, "target's max_run_ms")]
+    bounds = []
     if all(task.jobs is not None for task in tasks):
         bounds.append(_end_of_jobs(tasks))
     else:
         offset_ns = max(task.offset_ns for task in tasks)
         bounds.append(Horizon(offset_ns + 2 * hyperperiod_ns(tasks), "max offset + 2 hyperperiods"))
-        endless = [task for task in tasks if task.jobs is None]
+        long = [task for task in tasks if task.jobs is None or task.jobs > MAX_JOBS]
         bounds.append(
-            Horizon(min(task.arrival_ns(MAX_JOBS) for task in endless), f"release of a task's job {MAX_JOBS + 1}")
+            Horizon(min(task.arrival_ns(MAX_JOBS) for task in long), f"release of a task's job {MAX_JOBS + 1}")
         )
-    bound = min(bounds, key=lambda horizon: horizon.time_ns)
-    return Horizon(min(bound.time_ns, MAX_NS), bound.bound)
+    if max_run_ns is not None:
+        bounds.append(Horizon(max_run_ns, "target's max_run_ms"))
+    bounds.append(Horizon(MAX_NS, "largest instant of the clock, 2^62 ns"))
+    return min(bounds, key=lambda horizon: horizon.time_ns)
 
 
 def _end_of_jobs(tasks: Sequence[Parameters]) -> Horizon:
@@ -63,11 +65,14 @@ def _end_of_jobs(tasks: Sequence[Parameters]) -> Horizon:
 
 
 def is_exact(tasks: Sequence[Parameters], *, cores: int = 1) -> bool:
-    """Whether two hyperperiods show all: one core, U <= 1, D <= T, no jitter, fixed C."""
+    """Whether an exact bound shows all that can happen: one core, U <= 1, D <= T, no jitter, fixed C."""
     if cores != 1 or any(task.jitter_ns or task.wcet_ns is None or task.arrivals_ns for task in tasks):
         return False
     if any(task.deadline_ns and task.period_ns and task.deadline_ns > task.period_ns for task in tasks):
         return False
+    single = [not task.period_ns for task in tasks]
+    if any(single) and not all(single):
+        return False  # the period of a single job is nowhere in U: it may end after two hyperperiods of the others
     period_ns = hyperperiod_ns(tasks)
     demand_ns = sum((task.wcet_ns or 0) * (period_ns // task.period_ns) for task in tasks if task.period_ns)
     return demand_ns <= period_ns

@@ -5,13 +5,16 @@ one place, with messages that name the task, the field, the value and what was e
 """
 
 import itertools
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
-from taskgen.choice import walk
+from taskgen.choice import dotted, walk
 from taskgen.errors import InputError, Unsupported
-from taskgen.units import MAX_NS, to_ns
+from taskgen.units import MAX_NS, NS_PER_MS, short, to_ns
 
 #: Execution times from here on are the placeholder of old descriptions: unknown.
 UNKNOWN_EXECUTION_MS = 99_999_999
@@ -92,7 +95,7 @@ def _check_ids(tasks: tuple[Parameters, ...]) -> None:
 
 
 def _parameters(task: Mapping[str, Any], position: int) -> Parameters:
-    label = f"task {task.get('id', position)!s:.20}"
+    label = _label(task, position)
     _refuse_choices(task, label)
     times = {key: to_ns(task[key], f"{label}: {key}") for key in TIMES if key in task and key != "executiontime"}
     numbers = {key: _integer(task[key], key, label) for key in INTEGERS if key in task}
@@ -109,7 +112,7 @@ def _parameters(task: Mapping[str, Any], position: int) -> Parameters:
             )
         jobs = 1
     if not isinstance(task.get("config", {}), Mapping):
-        raise InputError(f"{label}: config: {task['config']!r} is no dict")
+        raise InputError(f"{label}: config: {short(task['config'])} is no dict")
     return Parameters(
         id=numbers.get("id", position),
         wcet_ns=_wcet(task, label),
@@ -125,10 +128,16 @@ def _parameters(task: Mapping[str, Any], position: int) -> Parameters:
     )
 
 
+def _label(task: Mapping[str, Any], position: int) -> str:
+    number = task.get("id")
+    known = isinstance(number, int) and not isinstance(number, bool) and 0 <= number <= INTEGERS["id"]
+    return f"task {number if known else position}"
+
+
 def _refuse_choices(task: Mapping[str, Any], label: str) -> None:
     for path, value in walk(task):
         raise Unsupported(
-            f"{label}: {'.'.join(path)}: {value!r:.60} is a choice, a session runs one variant",
+            f"{label}: {dotted(path)}: {short(value)} is a choice, a session runs one variant",
             hint="run each of taskset.variants(), or the set through a Distributor",
         )
 
@@ -137,22 +146,26 @@ def _wcet(task: Mapping[str, Any], label: str) -> int | None:
     value = task.get("executiontime")
     if value is None:
         return None
-    # Old descriptions hold placeholders far beyond 2^62 ns.
-    if isinstance(value, int) and value >= UNKNOWN_EXECUTION_MS:
-        return None
+    if _is_finite(value) and value >= UNKNOWN_EXECUTION_MS:
+        return None  # before any conversion: old descriptions hold placeholders far beyond 2^62 ns
     wcet_ns = to_ns(value, f"{label}: executiontime")
     if not wcet_ns:
-        raise InputError(f"{label}: executiontime: {value} is no work, expected more than 0 ms")
-    return None if wcet_ns >= UNKNOWN_EXECUTION_MS * 1_000_000 else wcet_ns
+        raise InputError(f"{label}: executiontime: {short(value)} is no work, expected more than 0 ms")
+    return None if wcet_ns >= UNKNOWN_EXECUTION_MS * NS_PER_MS else wcet_ns  # a float may have been rounded up
+
+
+def _is_finite(value: object) -> bool:
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return value.is_finite() if isinstance(value, Decimal) else isinstance(value, int | Fraction)
 
 
 def _integer(value: object, key: str, label: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise InputError(f"{label}: {key}: {value!r:.60} is no whole number")
+        raise InputError(f"{label}: {key}: {short(value)} is no whole number")
     if not 0 <= value <= INTEGERS[key]:
         hint = "a file for a board generation is loaded with --dialect G1 (or its own)" if key == "priority" else ""
-        shown = value if value.bit_length() < 200 else f"a number of {value.bit_length()} bits"
-        raise InputError(f"{label}: {key}: {shown} is out of range, expected 0..{INTEGERS[key]}", hint=hint)
+        raise InputError(f"{label}: {key}: {short(value)} is out of range, expected 0..{INTEGERS[key]}", hint=hint)
     return value
 
 
@@ -161,7 +174,7 @@ def _arrivals(task: Mapping[str, Any], period_ns: int, label: str) -> tuple[int,
     if values is None:
         return None
     if not isinstance(values, list | tuple) or not values:
-        raise InputError(f"{label}: arrivals: {values!r:.60} is no list of milliseconds")
+        raise InputError(f"{label}: arrivals: {short(values)} is no list of milliseconds")
     arrivals = tuple(to_ns(value, f"{label}: arrivals[{number}]") for number, value in enumerate(values))
     for number, (earlier, later) in enumerate(itertools.pairwise(arrivals)):
         if later - earlier < period_ns or later < earlier:

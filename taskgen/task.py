@@ -85,9 +85,9 @@ def call_block(block: Block, rng: random.Random) -> Mapping[str, Any]:
 
 
 def _text_keys(attributes: Mapping[str, Any]) -> Mapping[str, Any]:
-    wrong = next((key for key in attributes if not isinstance(key, str)), None)
-    if wrong is not None:
-        raise InputError(f"block: the key {wrong!r} is no text")
+    for key in attributes:
+        if not isinstance(key, str):
+            raise InputError(f"block: the key {key!r} is no text")
     return attributes
 
 

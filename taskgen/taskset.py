@@ -53,13 +53,13 @@ class TaskSet:
             task = Task(task)
         elif any(task is other for other in self._tasks):
             task = task.copy()
-            del task["id"]
+            task.pop("id", None)
         if "id" not in task:
             task["id"] = self._next_id()
         self._tasks.append(task)
 
     def _next_id(self) -> int:
-        used = {task["id"] for task in self._tasks if isinstance(task["id"], int)}
+        used = {task["id"] for task in self._tasks if isinstance(task.get("id"), int)}
         return next(number for number in itertools.count(len(self._tasks)) if number not in used)
 
     def variants(self) -> "Variants[TaskSet]":

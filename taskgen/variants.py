@@ -52,14 +52,18 @@ class Variants(Generic[V]):
         indices = self._indices
         if isinstance(indices, tuple):
             return len(indices)
-        if self._space.total() is None:
-            if indices.stop >= _ENDLESS:
-                return None
-            if not indices or self._space.reaches(indices[-1]):
-                return _range_size(indices)
         total = self._space.total()
         if total is None:
+            if indices.stop >= _ENDLESS:
+                return None
+            if indices:
+                self._space.check_not_empty()
+            if not indices or self._space.reaches(max(indices[0], indices[-1])):
+                return _range_size(indices)
+            total = self._space.total()
+        if total is None:
             raise AssertionError("an index out of reach has exhausted every iterator")
+        # Only a slice that was made before the end was known reaches beyond it, and such a slice ascends.
         return _range_size(range(indices.start, min(indices.stop, total), indices.step))
 
     def __len__(self) -> int:
@@ -89,20 +93,22 @@ class Variants(Generic[V]):
 
     def __getitem__(self, index: int | slice) -> "V | Variants[V]":
         if isinstance(index, slice):
-            self._check_slice(index)
-            return Variants(self._space, self._indices[index])
+            parts = [0 if part is None else operator.index(part) for part in (index.start, index.stop, index.step)]
+            if min(parts) >= 0:
+                return Variants(self._space, self._indices[index])
+            if self._length() is None:
+                raise ValueError("a slice of unbounded variants can't count from the end")
+            return Variants(self._space, self._reachable()[index])
         position = operator.index(index)
-        if position < 0 and self._endless():
+        if position >= 0:
+            return self._space.at(self._indices[position])
+        if self._length() is None:
             raise IndexError("unbounded variants can't be counted from the end")
-        return self._space.at(self._indices[position])
+        return self._space.at(self._reachable()[position])
 
-    def _endless(self) -> bool:
-        return isinstance(self._indices, range) and self._indices.stop >= _ENDLESS and self._space.total() is None
-
-    def _check_slice(self, index: slice) -> None:
-        parts = [0 if part is None else operator.index(part) for part in (index.start, index.stop, index.step)]
-        if min(parts) < 0 and self._endless():
-            raise ValueError("a slice of unbounded variants can't count from the end")
+    def _reachable(self) -> range | tuple[int, ...]:
+        # A slice of an iterator's values may end beyond them.
+        return self._indices[: self._length()]
 
     def shard(self, index: int, shards: int) -> "Variants[V]":
         """Return each `shards`-th variant from `index` on: the shards 0 .. n-1 partition the variants."""
@@ -134,8 +140,14 @@ class Variants(Generic[V]):
         return Variants(self._space, tuple(self._indices[position] for position in order))
 
     def __repr__(self) -> str:
-        count = "unbounded" if self._endless() else self.count
-        return f"<Variants: {count}>"
+        indices = self._indices
+        if isinstance(indices, tuple) or self._space.total() is not None:
+            return f"<Variants: {self.count}>"
+        # Showing something draws nothing.
+        return f"<Variants: {'unbounded' if indices.stop >= _ENDLESS else f'at most {_range_size(indices)}'}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Variants, (self._space, self._indices)  # without the cursor of next()
 
 
 def task_variants(task: Task) -> Variants[Task]:
@@ -149,6 +161,9 @@ def taskset_variants(taskset: TaskSet) -> Variants[TaskSet]:
 
 
 def _variants(space: "_Space[Any]") -> Variants[Any]:
+    for slot, draw in zip(space.drawn, space.draws, strict=True):
+        if draw.exhausted and not draw.drawn:
+            raise empty(slot.path)
     total = space.total()
     return Variants(space, range(_ENDLESS if total is None else total))
 
@@ -207,7 +222,7 @@ class _Space(Generic[V]):
         cursor = _Cursor(self)
         outer, inner = divmod(index, self.inner)
         if self.draws:
-            self._check_not_empty()
+            self.check_not_empty()
             found = position_at(self.draws, outer)
             if found is None:
                 raise IndexError(index)
@@ -217,7 +232,7 @@ class _Space(Generic[V]):
 
     def walk(self, indices: range | tuple[int, ...]) -> Iterator[V]:
         """Yield the variants with these indices, in that order."""
-        if isinstance(indices, tuple):
+        if isinstance(indices, tuple) or (self.draws and indices.step < 0):
             return map(self.at, indices)
         if self.draws:
             return self._walk_drawn(indices)
@@ -260,7 +275,7 @@ class _Space(Generic[V]):
         index = next(wanted, None)
         if index is None:
             return
-        self._check_not_empty()
+        self.check_not_empty()
         for outer, positions in enumerate(diagonals(self.draws)):
             end = (outer + 1) * self.inner
             if index >= end:
@@ -273,7 +288,7 @@ class _Space(Generic[V]):
                 if index is None:
                     return
 
-    def _check_not_empty(self) -> None:
+    def check_not_empty(self) -> None:
         for slot, draw in zip(self.drawn, self.draws, strict=True):
             if not draw.has(0):
                 raise empty(slot.path)

@@ -1,0 +1,1 @@
+"""Ratios against peers, measured in interleaved runs; each module is a command, `python -m benchmarks.NAME`."""
