@@ -6,21 +6,16 @@ event for its next instant. So a simulation without other processes costs a few 
 probes, faults or loads interleaves exactly: at equal times other processes come first.
 
 One instant, in this order: completions, miss detection, kills, horizon, releases, then one dispatching decision.
-
-Two bounds keep timers out of the event loop. The absolute deadlines of a task's jobs never decrease, nor do their kill
-times; so it is enough to know a lower bound over all unfinished jobs (`_watch_ns`, `_timer_ns`), to do nothing until
-time passes it, and to compute it anew then.
 """
 
 from __future__ import annotations
 
 from heapq import heapify, heappop, heappush, heapreplace
-from itertools import count, repeat
-from typing import TYPE_CHECKING, Any, Literal
+from itertools import repeat
+from typing import TYPE_CHECKING
 
-from sim.job import Entry, Job, Row
-from sim.policy import DEADLINE_BAND, JobFixedPriority, Policy
-from sim.stream import uniform
+from sim.lifecycle import Lifecycle, Overrun, Tie
+from sim.policy import DEADLINE_BAND
 from sim.workload import NEVER
 from taskgen.events import EventType
 
@@ -29,6 +24,8 @@ if TYPE_CHECKING:
 
     import simpy
 
+    from sim.job import Entry, Job, Row
+    from sim.policy import Policy
     from taskgen.parameters import Parameters
 
 _EXIT = EventType.EXIT
@@ -41,20 +38,13 @@ _DISPATCH = EventType.DISPATCH
 _PREEMPT = EventType.PREEMPT
 _RESUME = EventType.RESUME
 _IDLE = EventType.IDLE
-_MISS = EventType.DEADLINE_MISS
-_DROPPED = EventType.NOT_SCHEDULED
-_DONE = EventType.JOBS_DONE
 
 #: Instants processed between two looks at the world outside.
 _CHUNK = 1000
 
 
-class Processor:
-    """One core under a policy, as a part of a SimPy environment.
-
-    `events` collects `(time_ns, type, task_id, job, core)`, with the scheduler's own events if `traced`; `rows`
-    collects finished jobs, if it is given. Whoever steps the environment drains both. `over` tells when all is done.
-    """
+class Processor(Lifecycle):
+    """One core under a policy, as a part of a SimPy environment; whoever steps that drains `events` and `rows`."""
 
     def __init__(
         self,
@@ -64,45 +54,23 @@ class Processor:
         work_ns: Callable[[Parameters], int],
         *,
         horizon_ns: int,
-        overrun: Literal["continue", "kill", "skip"] = "continue",
-        tie: Literal["running", "index"] = "running",
+        overrun: Overrun = "continue",
+        tie: Tie = "running",
         seed: int = 0,
         traced: bool = True,
         rows: list[Row] | None = None,
     ) -> None:
+        super().__init__(tasks, policy, work_ns, overrun=overrun, tie=tie, seed=seed, traced=traced, rows=rows)
         self.env = env
-        self.policy = policy
         self.horizon_ns = horizon_ns
         self.now_ns = 0  #: the instant that was processed last
-        self.over = False
-        self.running: Job | None = None
-        self.events: list[tuple[int, EventType, int | None, int | None, int]] = []
-        self.rows = rows
-        self._emits = rows is None
-        self._traced = traced and self._emits
-        self._overrun = overrun
-        self._index_tie = tie == "index"
-        self._seed = seed
-        self._sequence = count(1)
-        self._jobs = [
-            Job(task, work_ns(task), mortal=task.critical_ns is not None or overrun == "kill")
-            for task in sorted(tasks, key=lambda task: task.id)
-        ]
-        self._left = len(self._jobs)  # tasks that have jobs to come or to end
-        self._ready: list[Entry] = []
         self._running_entry: Entry | None = None
-        self._finish_ns = NEVER
-        self._watch_ns = NEVER
-        self._timer_ns = NEVER
         self._quantum_end_ns = NEVER
         self._blocked_ns = 0  # the core serves an interrupt until then
         self._interrupt_ns = 0  # asked for at this instant
         self._failing: list[int] = []
         self._idle = False
         self._wake: simpy.Event | None = None
-        # A policy of the user's own is asked for each rank; ranks of the ready-made ones are read off.
-        self._general = type(policy).rank is not JobFixedPriority.rank or policy.quantum_ns is not None
-        self._bind()
         self._releases = [(self._release_ns(job, 0, 0), job.id, job) for job in self._jobs]
         # A sentinel: there always is a next release.
         self._releases.append((NEVER, NEVER, self._jobs[0]))
@@ -223,8 +191,26 @@ class Processor:
                 job.last = index
                 if job.active:
                     self._queue_behind(job, index, arrival_ns, now)
+                    continue
+                # As Lifecycle._begin, for the common case that nothing is in the way.
+                job.active = True
+                job.index = index
+                job.arrival_ns = arrival_ns
+                job.release_ns = now
+                job.deadline_ns = deadline_ns = arrival_ns + job.relative_ns
+                job.remaining_ns = job.work_ns
+                job.start_ns = None
+                job.preemptions = 0
+                if traced and deadline_ns < self._watch_ns:
+                    self._watch_ns = deadline_ns
+                if job.mortal:
+                    self._set_kill(job)
+                if job.entry is not None:
+                    heappush(ready, job.entry)
+                elif general or job.fixed is not None:
+                    heappush(ready, self._entry(job, now))
                 else:
-                    self._begin(job, index, arrival_ns, now, now)
+                    heappush(ready, (DEADLINE_BAND + deadline_ns, 0 if index_tie else now, job.id, job))
 
             if general:
                 self.running, self._running_entry, self._finish_ns = run, entry, finish_ns
@@ -274,128 +260,7 @@ class Processor:
         self.now_ns = time_ns
         self.over = True
 
-    # -- jobs ----------------------------------------------------------------------------------------------------
-
-    def _bind(self) -> None:
-        """Let the policy see the set, and prepare ready-queue entries where they never change."""
-        self.policy.bind([job.task for job in self._jobs])
-        if self._general or not isinstance(self.policy, JobFixedPriority):
-            return
-        ranks = [self.policy.fixed[job.id] for job in self._jobs]
-        for job, rank in zip(self._jobs, ranks, strict=True):
-            job.fixed = rank
-            if rank is not None and ranks.count(rank) == 1:  # no ties: the order never depends on the release
-                job.entry = (rank, 0, job.id, job)
-
-    def _release_ns(self, job: Job, index: int, previous_ns: int) -> int:
-        """Return r_k = a_k + j_k, never before the previous release."""
-        release_ns = job.task.arrival_ns(index)
-        if job.task.jitter_ns:
-            release_ns += uniform(self._seed, job.id, index, "jitter", job.task.jitter_ns)
-        return max(release_ns, previous_ns)
-
-    def _begin(self, job: Job, index: int, arrival_ns: int, release_ns: int, now_ns: int) -> None:
-        """Make a released job the current one of its task, and ready."""
-        job.active = True
-        job.index = index
-        job.arrival_ns = arrival_ns
-        job.release_ns = release_ns
-        job.deadline_ns = deadline_ns = arrival_ns + job.relative_ns
-        job.remaining_ns = job.work_ns
-        job.start_ns = None
-        job.preemptions = 0
-        if self._traced and deadline_ns < self._watch_ns and index >= job.missed:
-            self._watch_ns = deadline_ns
-        if job.mortal:
-            self._set_kill(job)
-        heappush(self._ready, job.entry or self._entry(job, now_ns))
-
-    def _entry(self, job: Job, now_ns: int) -> Entry:
-        """Return the ready-queue entry of a job: rank, then the tie rule."""
-        rank: Any
-        if self._general:
-            job.enqueued = next(self._sequence)
-            rank = self.policy.rank(job, now_ns)
-        else:
-            rank = DEADLINE_BAND + job.deadline_ns if job.fixed is None else job.fixed
-        return (rank, 0 if self._index_tie else job.release_ns, job.id, job)
-
-    def _queue_behind(self, job: Job, index: int, arrival_ns: int, release_ns: int) -> None:
-        """Let a released job wait until its predecessors are over."""
-        job.late.append((index, arrival_ns, release_ns))
-        if self._traced:
-            self._watch_ns = min(self._watch_ns, arrival_ns + job.relative_ns)
-
-    def _drop(self, job: Job, index: int, arrival_ns: int, release_ns: int) -> None:
-        """Drop a job at its release, under overrun `skip`: its predecessor is unfinished."""
-        if self.rows is not None:
-            deadline_ns = arrival_ns + job.relative_ns
-            self.rows.append((
-                job.id, index, arrival_ns, None, None, release_ns,
-                deadline_ns if deadline_ns < NEVER else None, _DROPPED, None, 0, 0,
-            ))  # fmt: skip
-        elif self._emits:
-            self.events.append((release_ns, _DROPPED, job.id, index, 0))
-
-    def _succeed(self, job: Job, now_ns: int) -> None:
-        """After the end of a job: its late successor becomes ready, or the task is done."""
-        if job.late:
-            self._begin(job, *job.late.popleft(), now_ns)
-        elif job.released == job.limit:
-            if self._emits:
-                self.events.append((now_ns, _DONE, job.id, job.index, 0))
-            self._left -= 1
-            self.over = self._left == 0
-
-    def _end(self, job: Job, now_ns: int, outcome: EventType) -> None:
-        """End the current job of a task before its completion."""
-        if job is self.running:
-            job.remaining_ns = self._finish_ns - now_ns
-            self.running, self._finish_ns = None, NEVER
-        else:
-            self._ready[:] = [entry for entry in self._ready if entry[3] is not job]
-            heapify(self._ready)
-        if self.rows is not None:
-            self.rows.append((
-                job.id, job.index, job.arrival_ns, job.release_ns, job.start_ns, now_ns,
-                job.deadline_ns if job.deadline_ns < NEVER else None, outcome,
-                None if job.start_ns is None else 0, job.preemptions, job.work_ns - job.remaining_ns,
-            ))  # fmt: skip
-        elif self._emits:
-            # A job that is killed before its deadline is missed at the kill; one that is cut off is not.
-            if self._traced and outcome is not _CUT and job.index >= job.missed:
-                self.events.append((now_ns, _MISS, job.id, job.index, 0))
-            self.events.append((now_ns, outcome, job.id, job.index, 0))
-        job.missed = max(job.missed, job.index + 1)
-        job.active = False
-        self._succeed(job, now_ns)
-
     # -- what is due ---------------------------------------------------------------------------------------------
-
-    def _report_misses(self, until_ns: int) -> None:
-        """Report each unfinished job whose absolute deadline is at or before `until_ns`, and find the next one."""
-        missed: list[tuple[int, int, int]] = []
-        self._watch_ns = NEVER
-        for job in self._jobs:
-            if not job.active:
-                continue
-            index = max(job.missed, job.index)
-            while index <= job.last:
-                deadline_ns = job.task.arrival_ns(index) + job.relative_ns
-                if deadline_ns > until_ns:
-                    self._watch_ns = min(self._watch_ns, deadline_ns)
-                    break
-                missed.append((deadline_ns, job.id, index))
-                index += 1
-            job.missed = index
-        self.events.extend((time_ns, _MISS, task_id, index, 0) for time_ns, task_id, index in sorted(missed))
-
-    def _set_kill(self, job: Job) -> None:
-        critical_ns = job.task.critical_ns
-        job.kill_ns = NEVER if critical_ns is None else job.release_ns + critical_ns
-        if self._overrun == "kill":
-            job.kill_ns = min(job.kill_ns, job.deadline_ns)
-        self._timer_ns = min(self._timer_ns, job.kill_ns)
 
     def _on_timer(self, now_ns: int) -> None:
         """Kill what is due, serve interrupts, and find the next timer."""

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import simpy
 
+from sim.lifecycle import Overrun, Tie
 from sim.policy import Policy
 from sim.processor import Processor
 from sim.support import check_supported
@@ -47,8 +48,8 @@ class SimSession(Session):
         cores: int = 1,
         migration: str = "partitioned",
         preemptive: bool = True,
-        overrun: Literal["continue", "kill", "skip"] = "continue",
-        tie: Literal["running", "index"] = "running",
+        overrun: Overrun = "continue",
+        tie: Tie = "running",
         context_switch_ms: float = 0,
         migration_ms: float = 0,
         scheduler_ms: float = 0,
@@ -69,8 +70,8 @@ class SimSession(Session):
             if to_ns(value, name):
                 raise UsageError(f"{name}: {value}: overheads aren't modelled yet, expected 0", hint="leave it out")
         self.policy = _policy_class(policy, None if quantum_ms is None else to_ns(quantum_ms, "quantum_ms"))
-        self.overrun: Literal["continue", "kill", "skip"] = overrun
-        self.tie: Literal["running", "index"] = tie
+        self.overrun: Overrun = overrun
+        self.tie: Tie = tie
         self.workload = _workload(workload)
         self.seed = seed
         self.processes = processes
@@ -115,8 +116,9 @@ class SimSession(Session):
         processor = self._processor(plan, rows)
         for _ in self._steps(plan, processor):
             pass
-        rows.sort(key=lambda row: (row[5] if row[3] is None else row[3], row[0], row[1]))
-        return Trace.of_jobs(plan.tasks, rows, end_ns=processor.now_ns, capabilities=SimSession.capabilities)
+        trace = Trace.of_jobs(plan.tasks, rows, end_ns=processor.now_ns, capabilities=SimSession.capabilities)
+        trace.finish(plan)
+        return trace
 
     def _processor(self, plan: Plan, rows: "list[Row] | None" = None) -> Processor:
         return Processor(
@@ -160,6 +162,7 @@ def simulate(taskset: "TaskSet", *, horizon_ms: float | None = None, **options: 
         assert session.plan is not None  # noqa: S101  # run() has set it
         trace = Trace(session.plan.tasks, capabilities=session.capabilities)
         trace.extend(events)
+        trace.finish(session.plan)
         return trace
 
 

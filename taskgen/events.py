@@ -27,6 +27,9 @@ class EventType(StrEnum):
     DEADLINE_MISS = "DEADLINE_MISS"  #: it isn't completed at its absolute deadline
     IDLE = "IDLE"  #: nothing runs on the core from now on
 
+    # Enum hashes its name in Python; tables keyed by event type are asked for each event.
+    __hash__ = str.__hash__
+
 
 #: The events that end a job.
 ENDINGS = frozenset(

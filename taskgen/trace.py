@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from taskgen.events import ENDINGS, Event, EventType
 from taskgen.parameters import Parameters
-from taskgen.session import Capabilities
+from taskgen.session import Capabilities, Plan
 
 
 class Job(NamedTuple):
@@ -115,14 +115,15 @@ class Trace:
         self._open: dict[tuple[int, int], _Record] = {}
         self._spans: list[Span] = []
         self._jobs: tuple[Job, ...] | None = None
+        self._rows: Sequence[tuple[Any, ...]] | None = None
 
     @classmethod
     def of_jobs(
-        cls, tasks: Iterable[Parameters], rows: Iterable[Sequence[Any]], *, end_ns: int, capabilities: Capabilities
+        cls, tasks: Iterable[Parameters], rows: Sequence[tuple[Any, ...]], *, end_ns: int, capabilities: Capabilities
     ) -> "Trace":
-        """Make a trace without events from finished job rows, in the order of `Job`'s fields."""
+        """Make a trace without events from job rows in the order of `Job`'s fields; they become jobs on access."""
         trace = cls(tasks, capabilities=capabilities)
-        trace._jobs = tuple(map(Job._make, rows))
+        trace._rows = rows
         trace.end_ns = end_ns
         return trace
 
@@ -145,6 +146,11 @@ class Trace:
             handler(self, record, time_ns, core)
         elif kind in ENDINGS:
             self._end(self._open.get((task_id, job)) or self._begin(task_id, job), time_ns, kind)
+
+    def finish(self, plan: Plan) -> None:
+        """Note that the run of `plan` is over: endless tasks ran to its horizon, unless it was stopped."""
+        if not plan.stopped() and any(task.jobs is None for task in plan.tasks):
+            self.end_ns = max(self.end_ns, plan.horizon.time_ns)
 
     def _begin(self, task_id: int, index: int) -> _Record:
         task = self.tasks.get(task_id)
@@ -194,7 +200,10 @@ class Trace:
     def jobs(self) -> tuple[Job, ...]:
         """All jobs in the order of their release (or START)."""
         if self._jobs is None:
-            self._jobs = tuple(record.job() for record in self._records)
+            if self._rows is None:
+                self._jobs = tuple(record.job() for record in self._records)
+            else:
+                self._jobs = tuple(map(Job._make, sorted(self._rows, key=_by_release)))
         return self._jobs
 
     def jobs_of(self, task_id: int) -> Iterator[Job]:
@@ -265,7 +274,13 @@ class Trace:
         write_gantt(self, Path(path))
 
 
+def _by_release(row: tuple[Any, ...]) -> tuple[int, int, int]:
+    task_id, index, _, release_ns, _, finish_ns, *_ = row
+    return (finish_ns if release_ns is None else release_ns, task_id, index)  # dropped at its release: no release
+
+
 _HANDLERS = {
+    EventType.MIGRATE: Trace._run,
     EventType.RELEASE: Trace._release,
     EventType.START: Trace._start,
     EventType.DISPATCH: Trace._run,
