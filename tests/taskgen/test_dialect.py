@@ -1,0 +1,207 @@
+"""Dialects: units and priorities of a board generation, to milliseconds and 0..127, and back."""
+
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from taskgen import TaskSet, dialect, document
+from taskgen.errors import InputError, UsageError
+
+
+def read(name: str, **attributes: Any) -> dict[str, Any]:
+    """Return what one task means in a dialect."""
+    (task,), _ = dialect.get(name).read([{"id": 0, **attributes}])
+    return task
+
+
+def write(name: str, **attributes: Any) -> dict[str, Any]:
+    """Return one task as a dialect writes it."""
+    (task,) = dialect.get(name).write([{"id": 0, **attributes}])
+    return task
+
+
+def test_the_default_changes_nothing() -> None:
+    task = {"id": 0, "period": 0.5, "deadline": 3, "priority": [1, 300], "numberofjobs": 3, "offset": 2}
+    assert read("now", **task) == task
+    assert write("now", **task) == task
+    assert dialect.get(None) is dialect.get("now")
+    assert dialect.names()[0] == "now"
+
+
+def test_the_announcement_had_seconds_and_microseconds() -> None:
+    task = read("announced", period=5, deadline=2500, executiontime=7, criticaltime=9, priority=40)
+    assert task == {
+        "id": 0,
+        "period": 5000,
+        "deadline": Decimal("2.5"),
+        "executiontime": 7,
+        "criticaltime": 9,
+        "priority": 40,
+    }
+    assert read("announced", period=Decimal("0.5"), deadline=1) == {
+        "id": 0,
+        "period": 500,
+        "deadline": Decimal("0.001"),
+    }
+    assert write("announced", period=1.5, deadline=Fraction(5, 2)) == {
+        "id": 0,
+        "period": Decimal("0.0015"),
+        "deadline": 2500,
+    }
+
+
+def test_choices_are_translated_value_by_value() -> None:
+    assert read("announced", period=range(1, 4))["period"] == [1000, 2000, 3000]
+    assert read("announced", deadline=[500, 1000])["deadline"] == [Decimal("0.5"), 1]
+    assert read("G1", priority=range(127, 129))["priority"] == [0, 1]
+    with pytest.raises(InputError, match=r"task 0: period: range\(1, 10000000000\) is too long to translate"):
+        read("announced", period=range(1, 10**10))
+
+
+@pytest.mark.parametrize(
+    ("name", "priority", "level"),
+    [
+        *(("G1", priority, 0) for priority in (0, 1, 127)),
+        *(("G1", priority, 1) for priority in (128, 32768, 65535, 70000)),
+        ("G1o", 0, 0),
+        *(("G1o", priority, 1) for priority in (1, 127, 128, 511)),
+    ],
+)
+def test_a_priority_becomes_its_kernel_level(name: str, priority: int, level: int) -> None:
+    assert read(name, priority=priority)["priority"] == level
+
+
+def test_a_board_reads_a_missing_priority_as_its_best() -> None:
+    assert read("G1")["priority"] == 0
+    assert read("G1o")["priority"] == 0
+    assert "priority" not in read("announced")
+
+
+def test_a_deadline_makes_edf_on_g1o_and_nothing_on_g1() -> None:
+    assert read("G1o", priority=128, deadline=5000) == {"id": 0, "priority": 128, "deadline": 5}
+    assert read("G1o", deadline=5000) == {"id": 0, "deadline": 5}
+    assert read("G1o", priority=128, deadline=0) == {"id": 0, "priority": 1, "deadline": 0}
+    assert read("G1o", priority=128, deadline=[5000, 8000])["priority"] == 128
+    assert read("G1", priority=200, deadline=5000) == {"id": 0, "priority": 1}
+
+
+def test_what_a_board_does_not_act_on_is_left_out_with_a_note() -> None:
+    tasks, notes = dialect.get("G1").read([{"id": 0, "priority": 0, "numberofjobs": 10, "offset": 5, "deadline": 0}])
+    assert tasks == [{"id": 0, "priority": 0, "deadline": 0}]
+    assert notes == ["G1 boards don't act on numberofjobs, offset: left out"]
+    assert read("G1o", priority=0, numberofjobs=10, offset=0) == {
+        "id": 0,
+        "priority": 0,
+        "numberofjobs": 10,
+        "offset": 0,
+    }
+    assert "executiontime" not in read("G1", executiontime=0)
+
+
+def test_equal_ids_are_numbered_by_position_with_one_note(capsys: pytest.CaptureFixture[str]) -> None:
+    text = b"<t><periodictask><id>3</id></periodictask><periodictask><id>3</id></periodictask></t>"
+    taskset = document.from_xml(text, "G1", "old.xml")
+    assert [task["id"] for task in taskset] == [0, 1]
+    assert capsys.readouterr().err == "note: equal ids: the tasks are numbered by position (old.xml)\n"
+    with pytest.raises(InputError, match="id 3 is taken by task 0"):
+        document.from_xml(text, "now")
+
+
+def test_a_file_of_lines_notes_equal_ids_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "sets.jsonl"
+    path.write_text('{"taskset": {"periodictask": [{"id": 3}, {"id": 3}]}}\n' * 3)
+    assert len(list(document.load_all(path, "announced"))) == 3
+    assert capsys.readouterr().err.count("note:") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "attributes", "message"),
+    [
+        ("G1", {"priority": 50}, "task 0: priority: 50 can't be expressed in dialect G1, which knows 0..1"),
+        ("G1", {"priority": 128}, "priority: 128 can't be expressed"),
+        ("G1", {}, r"priority: none \(least urgent\) can't be expressed"),
+        ("G1", {"priority": [0, 2]}, "priority: 2 can't be expressed"),
+        ("G1", {"priority": "high"}, "priority: 'high' can't be expressed"),
+        ("G1", {"priority": 0, "deadline": 5}, "deadline: 5 can't be expressed in dialect G1"),
+        ("G1", {"priority": 0, "offset": 5}, "offset: 5 can't be expressed"),
+        ("G1", {"priority": 0, "period": 9, "numberofjobs": 5}, "numberofjobs: 5 can't be expressed"),
+        ("G1", {"priority": 0, "period": 1.5}, r"period: 1.5 can't be expressed .* boards read whole numbers"),
+        ("G1o", {"priority": 0, "deadline": Decimal("0.0005")}, r"deadline: 0.5 can't be expressed"),
+        ("G1o", {"priority": 128}, "priority: 128 can't be expressed"),
+        ("G1o", {"priority": 128, "deadline": [0, 5]}, "priority: 128 can't be expressed"),
+    ],
+)
+def test_what_a_dialect_cannot_express_is_refused(name: str, attributes: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        write(name, **attributes)
+
+
+def test_a_single_job_is_what_period_0_means_on_g1() -> None:
+    assert write("G1", priority=1, period=0, numberofjobs=1) == {"id": 0, "priority": 128, "period": 0}
+
+
+@pytest.mark.parametrize("priority", [-1, 2**32])
+def test_a_priority_that_no_board_could_have_read_is_refused(priority: int) -> None:
+    with pytest.raises(InputError, match=f"task 0: priority: {priority} is out of range, expected 0..4294967295"):
+        read("G1", priority=priority)
+
+
+def test_wrong_types_are_left_for_the_validation() -> None:
+    for value in ("abc", None, True, Decimal("Infinity"), Decimal("1E+999999999999999999")):
+        assert read("announced", period=value)["period"] is value
+    with pytest.raises(InputError, match="period: 'abc' is not a finite number"):
+        document.from_json('{"taskset": {"periodictask": [{"period": "abc"}]}}', "announced")
+
+
+files = st.fixed_dictionaries(
+    {},
+    optional={
+        "priority": st.integers(0, 65535),
+        "period": st.integers(0, 2**31),
+        "deadline": st.integers(0, 2**31),
+        "executiontime": st.integers(0, 10**12),
+        "criticaltime": st.integers(0, 2**31),
+        "numberofjobs": st.integers(0, 9),
+        "offset": st.integers(0, 9),
+    },
+)
+
+
+@given(st.sampled_from(dialect.names()), st.lists(files, min_size=1, max_size=4))
+def test_one_dump_later_loading_is_identity(name: str, tasks: list[dict[str, Any]]) -> None:
+    row = dialect.get(name)
+    loaded, _ = row.read(tasks)
+    written = row.write(loaded)
+    assert row.read(written) == (loaded, [])
+    assert row.write(row.read(written)[0]) == written
+
+
+@given(st.integers(0, 10**18) | st.decimals(0, 10**9, places=9))
+def test_units_are_exact(value: int | Decimal) -> None:
+    task = read("announced", period=value, deadline=value)
+    assert Fraction(task["period"]) == Fraction(value) * 1000
+    assert Fraction(task["deadline"]) == Fraction(value) / 1000
+    assert write("announced", **task) == {"id": 0, "period": value, "deadline": value}
+
+
+def test_an_unknown_dialect_has_near_names() -> None:
+    with pytest.raises(UsageError, match="there is no dialect 'g1O'") as error:
+        dialect.get("g1O")
+    assert "G1o" in error.value.hint
+    with pytest.raises(UsageError) as error:
+        dialect.get("martian")
+    assert error.value.hint == "known: now, announced, G1, G1o"
+
+
+def test_a_set_is_dumped_in_the_words_of_a_board() -> None:
+    taskset = TaskSet([{"priority": 128, "deadline": 5, "period": 10}, {"priority": 1, "period": 20}])
+    data = document.to_xml(taskset, "G1o")
+    assert b"<deadline>5000</deadline>" in data
+    assert b"<priority>128</priority>" in data
+    assert document.from_xml(data, "G1o") == taskset
+    assert document.from_json(document.to_json(taskset, "G1o"), "G1o") == taskset
