@@ -1,0 +1,102 @@
+"""The result document: one JSON document for all runs of a command, written run by run.
+
+Memory stays flat whatever the number of variants. A run reaches the file in one piece, so the document can be closed,
+and is valid, after any of them.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import IO
+
+from taskgen import __version__
+from taskgen.monitor import Run
+from taskgen.report.export import job_json, text_json
+from taskgen.trace import Trace
+from taskgen.units import format_ms
+
+SCHEMA = 1
+
+
+class ResultWriter:
+    """Streams the result document to a text file that stays the caller's.
+
+    Nothing is written before the first run or `close`, so a command that fails before it ran anything leaves no
+    document behind. `target` is what the user asked for; each run names the target that it ran on.
+    """
+
+    def __init__(self, file: IO[str], target: str, seed: int, *, started: datetime | None = None) -> None:
+        self._file = file
+        moment = (started or datetime.now(UTC)).astimezone(UTC)
+        self._pending = (
+            f'{{"schema": {SCHEMA}, "taskgen": {text_json(__version__)}, "target": {text_json(target)},'
+            f' "started": "{moment:%Y-%m-%dT%H:%M:%SZ}", "seed": {seed}, "runs": [\n'
+        )
+        self._closed = False
+
+    def add(self, run: Run, trace: Trace | None) -> None:
+        """Append a run that is over; `trace` is None where none came to be.
+
+        Raises:
+            ValueError: the document is closed.
+        """
+        if self._closed:
+            raise ValueError("the result document is closed")
+        # One call of write: whatever interrupts it, there is no half of a run to be closed behind.
+        self._file.write(self._pending + run_document(run, trace))
+        self._pending = ",\n"
+
+    def close(self, complete: bool = True) -> None:
+        """End the document; `complete=False` says that there was more to run. Idempotent."""
+        if self._closed:
+            return
+        self._closed = True
+        opening = "" if self._pending == ",\n" else self._pending
+        self._file.write(f'{opening}\n], "complete": {"true" if complete else "false"}}}\n')
+        self._file.flush()
+
+
+def run_document(run: Run, trace: Trace | None) -> str:
+    """Return a run as a JSON object: what was run, its jobs, and a summary; all times in ms.
+
+    `attempt`, `reason` and `history` appear where there is something to say.
+    """
+    return "{" + ", ".join(f'"{key}": {text}' for key, text in _fields(run, trace)) + "}"
+
+
+def _fields(run: Run, trace: Trace | None) -> Iterator[tuple[str, str]]:
+    from taskgen import document
+
+    yield "variant", str(run.variant)
+    yield "target", text_json(run.target)
+    yield "status", "null" if run.status is None else text_json(run.status)
+    yield "seed", str(run.seed)
+    if run.attempt != 1:
+        yield "attempt", str(run.attempt)
+    if run.reason:
+        yield "reason", text_json(run.reason)
+    if run.history:
+        yield "history", document.encode(list(run.history))
+    yield "duration_ms", "null" if trace is None else format_ms(duration_ns(run, trace))
+    yield "taskset", document.encode(document.to_plain(run.taskset))
+    jobs = () if trace is None else trace.jobs
+    yield "jobs", "[" + ", ".join(map(job_json, jobs)) + "]"
+    yield "summary", "{" + ", ".join(f'"{key}": {text}' for key, text in _summary(run, trace)) + "}"
+
+
+def _summary(run: Run, trace: Trace | None) -> Iterator[tuple[str, str]]:
+    yield "jobs", "0" if trace is None else str(len(trace.jobs))
+    yield "misses", "0" if trace is None else str(len(trace.misses))
+    worst = {} if trace is None else trace.max_response_ns
+    yield "max_response_ms", "{" + ", ".join(f'"{task}": {format_ms(ns)}' for task, ns in sorted(worst.items())) + "}"
+    if run.horizon is not None:
+        yield "horizon_ms", format_ms(run.horizon.time_ns)
+        yield "bound", text_json(run.horizon.bound)
+        yield "exactness", '"exact"' if run.exact else '"observed"'
+
+
+def duration_ns(run: Run, trace: Trace) -> int:
+    """Return how long the set ran: to its last event, or to the horizon if only that ended it."""
+    endless = any(task.jobs is None for task in trace.tasks.values())
+    if run.status == "finished" and endless and run.horizon is not None:
+        return max(trace.end_ns, run.horizon.time_ns)
+    return trace.end_ns
