@@ -36,7 +36,7 @@ _DONE = EventType.JOBS_DONE
 
 
 class Lifecycle:
-    """The jobs of a task-set on one core, and what has become of them.
+    """The jobs of a task-set on one core, under a policy that has been bound to it, and what has become of them.
 
     `events` collects `(time_ns, type, task_id, job, core)`, with the scheduler's own events if `traced`; `rows`
     collects finished jobs instead, if it is given. `over` tells when all is done.
@@ -79,8 +79,7 @@ class Lifecycle:
         self._bind()
 
     def _bind(self) -> None:
-        """Let the policy see the set, and prepare ready-queue entries where they never change."""
-        self.policy.bind([job.task for job in self._jobs])
+        """Prepare ready-queue entries where they never change."""
         if self._general or not isinstance(self.policy, JobFixedPriority):
             return
         ranks = [self.policy.fixed[job.id] for job in self._jobs]

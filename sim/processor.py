@@ -144,6 +144,7 @@ class Processor(Lifecycle):
             if next_ns >= limit_ns or self.over:
                 break
             now = next_ns
+            happened = finish_ns == now
             if self._watch_ns < now:
                 self._report_misses(now - 1)
 
@@ -166,10 +167,11 @@ class Processor(Lifecycle):
                 self._report_misses(now)
             if self._timer_ns <= now:
                 self.running, self._running_entry, self._finish_ns = run, entry, finish_ns
-                self._on_timer(now)
+                happened |= self._on_timer(now)
                 run, entry, finish_ns = self.running, self._running_entry, self._finish_ns
 
             while release_ns == now:
+                happened = True
                 job = releases[0][2]
                 index = job.released
                 job.released = index + 1
@@ -213,6 +215,8 @@ class Processor(Lifecycle):
                     heappush(ready, (DEADLINE_BAND + deadline_ns, 0 if index_tie else now, job.id, job))
 
             if general:
+                if not happened:  # a timer that is no more: a rank that depends on time must not notice
+                    continue
                 self.running, self._running_entry, self._finish_ns = run, entry, finish_ns
                 self._rank_anew(now)
                 entry = self._running_entry
@@ -262,21 +266,25 @@ class Processor(Lifecycle):
 
     # -- what is due ---------------------------------------------------------------------------------------------
 
-    def _on_timer(self, now_ns: int) -> None:
-        """Kill what is due, serve interrupts, and find the next timer."""
+    def _on_timer(self, now_ns: int) -> bool:
+        """Kill what is due, serve interrupts, and find the next timer; return whether anything was due."""
+        due = now_ns in {self._blocked_ns, self._quantum_end_ns} or self._interrupt_ns > 0
         for task_id in self._failing:
             for job in self._jobs:
                 if job.id == task_id and job.active:
                     self._end(job, now_ns, _FAILED)
+                    due = True
         self._failing.clear()
         for job in self._jobs:
             while job.active and job.kill_ns <= now_ns:
                 self._end(job, now_ns, _KILLED)
+                due = True
         if self._interrupt_ns:
             self._serve_interrupt(now_ns)
         timers = [job.kill_ns for job in self._jobs if job.active]
         timers += [time_ns for time_ns in (self._blocked_ns, self._quantum_end_ns) if time_ns > now_ns]
         self._timer_ns = min(timers, default=NEVER)
+        return due
 
     def _serve_interrupt(self, now_ns: int) -> None:
         self._blocked_ns = max(self._blocked_ns, now_ns) + self._interrupt_ns

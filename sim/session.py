@@ -75,6 +75,7 @@ class SimSession(Session):
         self.workload = _workload(workload)
         self.seed = seed
         self.processes = processes
+        self._bound: tuple[Plan | None, Policy] = (None, self.policy())
         if not trace:
             self.capabilities = Capabilities(
                 deterministic=True, policies=SimSession.capabilities.policies, sporadic=True
@@ -95,7 +96,9 @@ class SimSession(Session):
         plan = super().check(taskset, **options)
         for task in plan.tasks:
             self.workload.execution_ns(task)
-        self.policy().bind(plan.tasks)
+        policy = self.policy()
+        policy.bind(plan.tasks)
+        self._bound = (plan, policy)
         return plan
 
     def events(self, plan: Plan) -> Generator[Event, None, None]:
@@ -121,10 +124,14 @@ class SimSession(Session):
         return trace
 
     def _processor(self, plan: Plan, rows: "list[Row] | None" = None) -> Processor:
+        bound_to, policy = self._bound
+        if bound_to is not plan:
+            policy = self.policy()
+            policy.bind(plan.tasks)
         return Processor(
             simpy.Environment(),
             plan.tasks,
-            self.policy(),
+            policy,
             self.workload.execution_ns,
             horizon_ns=plan.horizon.time_ns,
             overrun=self.overrun,

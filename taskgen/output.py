@@ -42,6 +42,21 @@ def whole_file(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
             temporary.unlink()
 
 
+def check_writable(path: Path) -> None:
+    """Find out early whether a file can be written.
+
+    Raises:
+        UsageError: it can't.
+    """
+    if path.is_dir():
+        raise UsageError(f"{path}: is a directory, expected a file to write")
+    try:
+        with tempfile.TemporaryFile(dir=path.resolve().parent):
+            pass
+    except OSError as error:
+        raise _unwritable(path, error) from None
+
+
 def _open(path: Path, mode: str) -> IO[Any]:
     text = "b" not in mode
     try:

@@ -9,6 +9,7 @@ import importlib
 import importlib.util
 import inspect
 import sys
+import zlib
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -28,11 +29,16 @@ KINDS = {
     "commands": "command",
 }
 
+_MISSING = object()
+
 
 @cache
 def entries(group: str) -> dict[str, EntryPoint]:
-    """Return the entry points of a group by name."""
-    return {entry.name: entry for entry in entry_points(group=f"taskgen.{group}")}
+    """Return the entry points of a group by name; of equal names the first on the path counts, as with modules."""
+    found: dict[str, EntryPoint] = {}
+    for entry in entry_points(group=f"taskgen.{group}"):
+        found.setdefault(entry.name, entry)
+    return found
 
 
 def load(group: str, name: str) -> Any:
@@ -48,6 +54,8 @@ def load(group: str, name: str) -> Any:
     if place:
         module = _load_file(place) if place.endswith(".py") else _load_module(place)
         return _attribute(module, attribute, name, group)
+    if name.endswith(".py"):
+        raise _which_of(_load_file(name), name, group)
     head, _, attribute = name.rpartition(".")
     if head in found:
         module = _load_entry(found[head], group)
@@ -60,14 +68,21 @@ def _load_entry(entry: EntryPoint, group: str) -> Any:
     try:
         return entry.load()
     except (Exception, SystemExit) as error:
-        raise UsageError(f"{KINDS[group]} {entry.name!r}: loading {entry.value} failed: {describe(error)}") from error
+        package = f" of the package {entry.dist.name}" if entry.dist is not None else ""
+        raise UsageError(
+            f"{KINDS[group]} {entry.name!r}: loading {entry.value}{package} failed: {describe(error)}"
+        ) from error
 
 
 def _load_module(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except (Exception, SystemExit) as error:
-        raise UsageError(f"module {name!r}: importing it failed: {describe(error)}") from error
+        missing = isinstance(error, ModuleNotFoundError) and error.name in {name, name.partition(".")[0]}
+        raise UsageError(
+            f"module {name!r}: importing it failed: {describe(error)}",
+            hint="install it, or name its file: path/file.py:Class" if missing else "",
+        ) from error
 
 
 def _load_file(place: str) -> ModuleType:
@@ -75,7 +90,10 @@ def _load_file(place: str) -> ModuleType:
     if not path.is_file():
         near = difflib.get_close_matches(path.name, [p.name for p in path.parent.glob("*.py")], n=3)
         raise UsageError(f"{place}: there is no such file", hint=f"did you mean {', '.join(near)}?" if near else "")
-    name = f"taskgen_file_{path.stem}"
+    # One module per file, however often it is named: its classes keep their identity.
+    name = f"taskgen_file_{path.stem}_{zlib.crc32(bytes(path.resolve())):08x}"
+    if name in sys.modules:
+        return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise UsageError(f"{place}: is no Python file")
@@ -98,14 +116,21 @@ def describe(error: BaseException) -> str:
 
 
 def _attribute(module: ModuleType, attribute: str, name: str, group: str) -> Any:
-    if attribute in vars(module):
-        return getattr(module, attribute)
+    found = getattr(module, attribute, _MISSING)
+    if found is not _MISSING:
+        return found
     near = difflib.get_close_matches(attribute, public_names(module, group), n=3, cutoff=0.4)
     prefix = name[: len(name) - len(attribute)]
     raise UsageError(
-        f"{KINDS[group]} {name!r}: {module.__name__.removeprefix('taskgen_file_')} has no {attribute!r}",
+        f"{KINDS[group]} {name!r}: {prefix.rstrip('.:')} has no {attribute!r}",
         hint=f"did you mean {', '.join(prefix + other for other in near)}?" if near else f"see `taskgen list {group}`",
     )
+
+
+def _which_of(module: ModuleType, name: str, group: str) -> UsageError:
+    classes = public_names(module, group)[:5]
+    hint = f"name one of {', '.join(f'{name}:{each}' for each in classes)}" if classes else ""
+    return UsageError(f"{KINDS[group]} {name!r}: is a file, expected {name}:CLASS", hint=hint)
 
 
 def public_names(module: ModuleType, group: str) -> list[str]:

@@ -5,6 +5,7 @@ from `Session`, says in its `capabilities` what it can do, and implements `event
 smallest example, and `taskgen.testing.check_session` the conformance suite that every backend passes.
 """
 
+import difflib
 import inspect
 import threading
 import weakref
@@ -14,7 +15,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
-from taskgen.errors import SessionBusy, Unsupported
+from taskgen.errors import SessionBusy, Unsupported, UsageError
 from taskgen.events import Event
 from taskgen.horizon import EXACT_BOUNDS, Horizon, choose_horizon, is_exact
 from taskgen.parameters import Parameters, parameters_of
@@ -24,6 +25,12 @@ if TYPE_CHECKING:
     from taskgen.taskset import TaskSet
 
 Status: TypeAlias = Literal["finished", "stopped", "rejected", "failed"]
+
+#: Attributes that not every target honours, and the capability that they need.
+_NEEDS = {"arrivals": "sporadic", "jitter": "sporadic", "criticaltime": "kill"}
+
+# Of two threads that call `run` at once, one gets the session.
+_claim = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +103,25 @@ class Session(ABC):
             UsageError: the address or an option is not for this session.
         """
 
+    @classmethod
+    def construct(cls, options: Mapping[str, Any]) -> Self:
+        """Make a session with the options of a target, the keyword arguments of the constructor.
+
+        Raises:
+            UsageError: an option is unknown (with the nearest ones) or missing, or the constructor refuses it.
+        """
+        parameters = inspect.signature(cls).parameters.values()
+        named = [p for p in parameters if p.kind in {p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD}]
+        known = [p.name for p in named]
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+            for name in options:
+                if name not in known:
+                    raise _unknown_option(cls.__name__, name, known)
+        for parameter in named:
+            if parameter.default is parameter.empty and parameter.name not in options:
+                raise UsageError(f"{cls.__name__} needs the option {parameter.name!r}")
+        return cls(**options)
+
     def run(
         self,
         taskset: "TaskSet",
@@ -114,15 +140,20 @@ class Session(ABC):
             InputError: a value of the set is wrong.
             TargetLost: the target was lost; comes after the events that arrived.
         """
-        if self.active:
-            raise SessionBusy("this session runs a task-set already", hint="exhaust or close the earlier run first")
+        self._check_free()
         flag = threading.Event()
         plan = self.check(taskset, admission=admission, horizon_ms=horizon_ms, stopped=flag.is_set)
         events = self.events(plan)
-        self.plan = plan
-        self._stop_flag = flag
-        self._active = weakref.ref(events)
+        with _claim:
+            self._check_free()
+            self.plan = plan
+            self._stop_flag = flag
+            self._active = weakref.ref(events)
         return events
+
+    def _check_free(self) -> None:
+        if self.active:
+            raise SessionBusy("this session runs a task-set already", hint="exhaust or close the earlier run first")
 
     def check(
         self,
@@ -139,15 +170,20 @@ class Session(ABC):
                 hint="leave --admission out, or choose a target with admission control",
             )
         tasks = parameters_of(taskset)
-        if not self.capabilities.sporadic:
-            for task in tasks:
-                for key in ("arrivals", "jitter"):
-                    if task.attributes.get(key):
-                        raise Unsupported(f"task {task.id}: {key}: {type(self).__name__} can't do this")
+        for key, capability in _NEEDS.items():
+            if not getattr(self.capabilities, capability):
+                self._refuse(key, tasks)
         requested_ns = None if horizon_ms is None else to_ns(horizon_ms, "horizon")
         horizon = choose_horizon(tasks, requested_ns, self.capabilities.max_run_ns)
         exact = horizon.bound in EXACT_BOUNDS and is_exact(tasks, cores=self.capabilities.cores)
         return Plan(tasks, taskset, horizon, admission, exact, stopped)
+
+    def _refuse(self, key: str, tasks: tuple[Parameters, ...]) -> None:
+        for task in tasks:
+            if task.attributes.get(key):
+                raise Unsupported(
+                    f"task {task.id}: {key}: {type(self).__name__} can't do this", hint=f"leave {key} out"
+                )
 
     @abstractmethod
     def events(self, plan: Plan) -> Generator[Event, None, None]:
@@ -178,3 +214,12 @@ class Session(ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _unknown_option(session: str, name: str, known: list[str]) -> UsageError:
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    if near:
+        hint = f"did you mean {', '.join(near)}?"
+    else:
+        hint = f"its options are {', '.join(known)}" if known else "it takes no options"
+    return UsageError(f"{session} takes no option {name!r}", hint=hint)

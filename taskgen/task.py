@@ -38,7 +38,8 @@ class Task(dict[str, Any]):
 
     def __init__(self, *blocks: Block, seed: int = 0, rng: random.Random | None = None) -> None:
         super().__init__()
-        rng = random.Random(seed) if rng is None else rng
+        if rng is None and any(map(callable, blocks)):  # a generator costs more than all the rest
+            rng = random.Random(seed)
         for block in blocks:
             self.update(call_block(block, rng))
         self.settle()
@@ -71,7 +72,7 @@ def copy_nested(value: dict[str, Any]) -> dict[str, Any]:
     return {key: copy_nested(inner) if isinstance(inner, dict) else inner for key, inner in value.items()}
 
 
-def call_block(block: Block, rng: random.Random) -> Mapping[str, Any]:
+def call_block(block: Block, rng: random.Random | None) -> Mapping[str, Any]:
     """Return the attributes of a block: itself, or what it returns when called (with `rng` if it accepts that)."""
     if isinstance(block, Mapping):
         return _text_keys(block)

@@ -1,0 +1,315 @@
+"""Handing variants out: they are drawn as targets come free, and none that was handed out is lost.
+
+A variant is *outstanding* from its hand-out until the monitors were told its one result. Back-pressure is a bound on
+what is outstanding: with slow monitors nothing new is handed out, and nobody who reads a target's events ever waits.
+"""
+
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from taskgen.errors import InputError, SessionBusy, TargetError, Unsupported, UsageError
+from taskgen.monitor import Run
+from taskgen.session import Session, Status
+from taskgen.source import Source
+from taskgen.trace import Trace
+
+#: Waits are cut into pieces of this length, so that Ctrl-C is heard on every platform.
+HEARTBEAT_S = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What holds for all variants of one `start`."""
+
+    source: Source
+    admission: Mapping[str, Any] | None = None
+    horizon_ms: float | None = None
+    seed: int = 0
+
+
+@dataclass(eq=False, slots=True)
+class Item:
+    """A variant that was handed out; `run` is its current attempt."""
+
+    run: Run
+    failed_on: set[int] = field(default_factory=set)  #: the targets on which an attempt failed
+    settled: bool = False  #: it has its one result
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the work is; `total` is None while nobody knows how many variants there are."""
+
+    total: int | None
+    handed_out: int
+    finished: int
+    rejected: int
+    stopped: int
+    failed: int
+    failed_attempts: int
+
+    @property
+    def done(self) -> int:
+        """How many variants have their result."""
+        return self.finished + self.rejected + self.stopped + self.failed
+
+    @property
+    def running(self) -> int:
+        """How many variants are on a target, or wait for another attempt."""
+        return self.handed_out - self.done
+
+
+class Handout:
+    """The state that the threads of a Distributor share; every method may be called from any thread."""
+
+    def __init__(
+        self, targets: int, *, backlog: int, retries: int, report: Callable[[Item, Trace | None], None]
+    ) -> None:
+        lock = threading.RLock()  # re-entrant: a Distributor may be garbage-collected by a thread that holds it
+        self._changed = threading.Condition(lock)  # for workers
+        self._quiet = threading.Condition(lock)  # for those who wait for the end
+        self._report = report
+        self._targets = range(targets)
+        self._bound = targets + backlog
+        self._retries = retries
+        self._alive = set(self._targets)
+        self._front: deque[Item] = deque()
+        self._held: dict[int, Item] = {}
+        self._sessions: dict[int, Session] = {}
+        self._outstanding = 0
+        self._handed_out = 0
+        self._counts: Counter[str] = Counter()
+        self.order: Order | None = None
+        self.ending = ""  #: why nothing more is handed out; empty: work goes on
+        self.error: BaseException | None = None
+        self.closed = False
+
+    def begin(self, order: Order) -> None:
+        """Start to hand out; quarantined targets get another chance.
+
+        Raises:
+            UsageError: this is closed, or the work of an earlier `begin` isn't over (SessionBusy).
+        """
+        with self._changed:
+            if self.closed:
+                raise UsageError("this Distributor is closed", hint="make a new one")
+            if not self.idle:
+                raise SessionBusy("this Distributor is at work already", hint="call wait_finished() or stop() first")
+            self.order = order
+            self.ending = ""
+            self.error = None
+            self._alive = set(self._targets)
+            self._handed_out = 0
+            self._counts.clear()
+            self._changed.notify_all()
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is outstanding and nothing more will be handed out."""
+        order = self.order
+        over = order is None or order.source.exhausted or bool(self.ending) or not self._alive
+        return over and not self._outstanding
+
+    def progress(self) -> Progress:
+        """Return a snapshot of the counters."""
+        with self._changed:
+            counts = self._counts
+            return Progress(
+                total=None if self.order is None else self.order.source.total,
+                handed_out=self._handed_out,
+                finished=counts["finished"],
+                rejected=counts["rejected"],
+                stopped=counts["stopped"],
+                failed=counts["failed"],
+                failed_attempts=counts["attempts"],
+            )
+
+    def take(self, target: int, name: str) -> Item | None:
+        """Wait for the next variant for a target; None: there is nothing to wait for any more."""
+        while True:
+            with self._changed:
+                self._held.pop(target, None)
+                item = None
+                while not (self.closed or (item := self._again(target, name)) or self._may_draw(target)):
+                    self._changed.wait()
+                if item is not None:
+                    self._held[target] = item
+                    return item
+                if self.closed or self.order is None:
+                    return None
+                self._outstanding += 1
+                order = self.order
+            item = self._draw(order, name)
+            with self._changed:
+                if item is not None and not self.ending:
+                    self._handed_out += 1
+                    self._held[target] = item
+                    return item
+            self._release()
+
+    def _again(self, target: int, name: str) -> Item | None:
+        if target not in self._alive:
+            return None
+        for position, item in enumerate(self._front):
+            # A variant prefers a target that it hasn't failed on, as long as there is one.
+            if target not in item.failed_on or not self._alive - item.failed_on:
+                del self._front[position]
+                last = item.run
+                item.run = Run(
+                    last.variant, last.taskset, name, last.seed, attempt=last.attempt + 1, history=list(last.history)
+                )
+                return item
+        return None
+
+    def _may_draw(self, target: int) -> bool:
+        return (
+            self.order is not None
+            and not self.ending
+            and not self.order.source.exhausted
+            and target in self._alive
+            and self._outstanding < self._bound
+        )
+
+    def _draw(self, order: Order, name: str) -> Item | None:
+        try:
+            drawn = order.source.draw()
+        except UsageError as error:
+            self.end(str(error), error)
+            return None
+        return None if drawn is None else Item(Run(drawn[0], drawn[1], name, order.seed))
+
+    def _release(self) -> None:
+        with self._changed:
+            self._outstanding -= 1
+            self._changed.notify_all()
+            if self.idle:
+                self._quiet.notify_all()
+
+    def enter(self, target: int, session: Session) -> None:
+        """Register the session that is about to run a variant: `end` will stop it."""
+        with self._changed:
+            self._sessions[target] = session
+
+    def leave(self, target: int) -> None:
+        """Forget the session of a target."""
+        with self._changed:
+            self._sessions.pop(target, None)
+
+    def settle(self, item: Item, status: Status, reason: str = "", trace: Trace | None = None) -> None:
+        """Give a variant its one result; a second one is ignored."""
+        with self._changed:
+            if item.settled:
+                return
+            item.settled = True
+            item.run.status = status
+            item.run.reason = reason
+            self._counts[status] += 1
+            self._report(item, trace)
+
+    def told(self) -> None:
+        """The monitors know the result of one more variant."""
+        self._release()
+
+    def again(self, item: Item, target: int, reason: str) -> None:
+        """An attempt failed: hand the variant out again, first of all, or give it up."""
+        with self._changed:
+            run = item.run
+            run.history.append(f"{run.target}, attempt {run.attempt}: {reason}")
+            item.failed_on.add(target)
+            self._counts["attempts"] += 1
+            if self.ending:
+                self.settle(item, "stopped", self.ending)
+            elif run.attempt > self._retries:
+                self.settle(item, "failed", reason)
+            elif not item.settled:
+                self._front.appendleft(item)
+                self._changed.notify_all()
+
+    def refuse(self, item: Item, error: BaseException, *, reason: str = "") -> None:
+        """A variant can't be run as the user described it, or nobody wants its result: this ends the work."""
+        self.settle(item, "failed", reason or str(error))
+        self.end(reason or str(error), error)
+
+    def quarantine(self, target: int, name: str, failures: int, reason: str) -> None:
+        """Give a target nothing more until the next `begin`; without targets the work is over."""
+        with self._changed:
+            self._alive.discard(target)
+            self._changed.notify_all()
+            if self._alive or self.order is None or self.ending:
+                return
+            while self._front:
+                self.settle(self._front.popleft(), "failed", f"no target left: {reason}")
+            self._outstanding += 1  # nobody may think that it's over before the error is known
+            source = self.order.source
+        try:
+            if source.look_ahead() is not None:
+                self.end("no target left", _no_target(source.left(), name, failures, reason))
+        except UsageError as error:
+            self.end(str(error), error)
+        self._release()
+
+    def rest(self, seconds: float) -> bool:
+        """Wait; False: something ended the wait early."""
+        with self._changed:
+            return not self._changed.wait_for(lambda: self.closed or self.ending, seconds)
+
+    def end(self, reason: str, error: BaseException | None = None) -> None:
+        """Hand out nothing more and stop what runs; the first error is kept for those who wait."""
+        with self._changed:
+            if self.error is None:
+                self.error = error
+            self.ending = self.ending or reason
+            while self._front:
+                self.settle(self._front.popleft(), "stopped", self.ending)
+            sessions = list(self._sessions.values())
+            self._changed.notify_all()
+            self._quiet.notify_all()
+        for session in sessions:
+            with suppress(Exception):  # a session that can't be stopped is left behind when the Distributor closes
+                session.stop()
+
+    def abandon(self, reason: str) -> None:
+        """Report what is still on a target as stopped; its late result will be ignored."""
+        with self._changed:
+            for item in self._held.values():
+                self.settle(item, "stopped", reason)
+
+    def shut(self) -> None:
+        """Send the workers home."""
+        with self._changed:
+            self.closed = True
+            self._changed.notify_all()
+
+    def wait_idle(self, timeout: float | None) -> bool:
+        """Wait until the work is over; False: it isn't after `timeout` seconds."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        with self._quiet:
+            while not self.idle:
+                left = HEARTBEAT_S if deadline is None else min(HEARTBEAT_S, deadline - time.monotonic())
+                if left <= 0:
+                    return False
+                self._quiet.wait(left)
+            return True
+
+
+def naming(run: Run, error: UsageError) -> UsageError:
+    """Return the same error with the number of the variant; the only variant of a set needs none."""
+    if not run.variant:
+        return error
+    kind = type(error) if type(error) in {InputError, Unsupported} else UsageError
+    named = kind(f"variant {run.variant}: {error}", hint=error.hint)
+    named.__cause__ = error
+    return named
+
+
+def _no_target(left: int | None, name: str, failures: int, reason: str) -> TargetError:
+    untried = "further variants" if left is None else "1 variant" if left == 1 else f"{left} variants"
+    return TargetError(
+        f"no target left, {untried} not tried: {name} failed {failures} times in a row: {reason}",
+        hint="see what is wrong with the target, then start again",
+    )

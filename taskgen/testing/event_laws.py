@@ -1,0 +1,226 @@
+"""What holds for the events of any run, on any target, and more where the scheduler is traced.
+
+Each law is a function of `Observed` that raises AssertionError with one sentence: the law, and where it is broken.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from taskgen.events import ENDINGS, Event, EventType
+from taskgen.parameters import Parameters
+from taskgen.session import Capabilities
+
+#: The events of a life that a job can't have any more when it has ended.
+_ALIVE = frozenset(
+    {
+        EventType.RELEASE,
+        EventType.START,
+        EventType.DISPATCH,
+        EventType.PREEMPT,
+        EventType.RESUME,
+        EventType.MIGRATE,
+    }
+)
+
+
+def require(holds: object, sentence: str) -> None:
+    """Raise an AssertionError with this sentence unless something holds, also under `python -O`."""
+    if not holds:
+        raise AssertionError(sentence)
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """A run that is over: its events, its tasks, and what the session said about itself."""
+
+    events: Sequence[Event]
+    tasks: tuple[Parameters, ...]
+    capabilities: Capabilities
+    whole: bool  #: neither horizon nor stop cut it off
+
+    def of_task(self, task_id: int) -> Iterator[Event]:
+        """Yield the events of one task."""
+        return (event for event in self.events if event.task_id == task_id)
+
+    def jobs(self) -> dict[tuple[int, int], list[Event]]:
+        """Return the events of each job, in the order in which they came; JOBS_DONE belongs to no job."""
+        jobs: dict[tuple[int, int], list[Event]] = defaultdict(list)
+        for event in self.events:
+            if event.task_id is not None and event.job is not None and event.type is not EventType.JOBS_DONE:
+                jobs[event.task_id, event.job].append(event)
+        return jobs
+
+
+def well_formed(run: Observed) -> None:
+    """Events are Events of tasks of the set, with times since its start."""
+    known = {task.id for task in run.tasks}
+    for event in run.events:
+        require(isinstance(event, Event), f"a session yields Events, got {event!r:.80}")
+        require(isinstance(event.type, EventType), f"the type of an event is an EventType: {event}")
+        in_time = type(event.time_ns) is int and event.time_ns >= 0
+        require(in_time, f"times are whole nanoseconds since the start of the set: {event}")
+        if event.type is EventType.IDLE:
+            require(event.task_id is None and event.job is None, f"IDLE belongs to no task and no job: {event}")
+            continue
+        require(event.task_id in known, f"an event belongs to a task of the set: {event}")
+        if event.type not in {EventType.JOBS_DONE, EventType.EXTERNAL}:
+            require(type(event.job) is int and event.job >= 0, f"the event of a job carries its number: {event}")
+
+
+def comes_once(run: Observed) -> None:
+    """Each event comes once."""
+    seen: set[Event] = set()
+    for event in run.events:
+        require(event not in seen, f"each event comes once, this one came again: {event}")
+        seen.add(event)
+
+
+def in_time_order(run: Observed) -> None:
+    """The events of a task come in time order."""
+    for task in run.tasks:
+        last_ns = 0
+        for event in run.of_task(task.id):
+            require(event.time_ns >= last_ns, f"the events of a task come in time order, this one is late: {event}")
+            last_ns = event.time_ns
+
+
+def born_before_end(run: Observed) -> None:
+    """A job begins with one START, before its end; a refused one has none."""
+    for job, events in run.jobs().items():
+        types = [event.type for event in events]
+        refused = EventType.NOT_SCHEDULED in types and run.capabilities.job_numbers == "releases"
+        if refused:
+            require(EventType.START not in types, f"a job that was NOT_SCHEDULED has no START: task, job {job}")
+            continue
+        starts = types.count(EventType.START)
+        if starts == 0 and set(types) == {EventType.NOT_SCHEDULED}:
+            continue  # the number of a refused job is the next one's, and there was no next one
+        require(starts == 1, f"a job has one START, got {starts}: task, job {job}")
+        ends = [position for position, kind in enumerate(types) if kind in ENDINGS - {EventType.NOT_SCHEDULED}]
+        require(
+            not ends or types.index(EventType.START) < ends[0], f"START comes before the job's end: task, job {job}"
+        )
+
+
+def ends_once(run: Observed) -> None:
+    """When the run is over every job has ended, once, and nothing happens to it afterwards."""
+    endings = ENDINGS - {EventType.NOT_SCHEDULED}
+    for job, events in run.jobs().items():
+        if all(event.type is EventType.NOT_SCHEDULED for event in events):
+            continue
+        ends = [position for position, event in enumerate(events) if event.type in endings]
+        require(ends, f"every job has ended when the run is over, cut off ones with EXIT_EXTERNAL: task, job {job}")
+        require(len(ends) == 1, f"a job ends once, got {len(ends)} ends: task, job {job}")
+        for event in events[ends[0] + 1 :]:
+            require(event.type not in _ALIVE, f"nothing happens to a job after its end: {event}")
+
+
+def numbers_count_up(run: Observed) -> None:
+    """The jobs of a task are numbered 0, 1, 2, ... in the order of their birth."""
+    counted = {EventType.START}
+    if run.capabilities.job_numbers == "releases":
+        counted.add(EventType.NOT_SCHEDULED)
+    for task in run.tasks:
+        numbers = [event.job for event in run.of_task(task.id) if event.type in counted]
+        require(
+            numbers == list(range(len(numbers))),
+            f"job numbers count up from 0: those of task {task.id} are {numbers!s:.60}",
+        )
+
+
+def all_jobs_done(run: Observed) -> None:
+    """A task that has had its `numberofjobs` says JOBS_DONE once, after the end of its last job."""
+    for task in run.tasks:
+        events = list(run.of_task(task.id))
+        done = [position for position, event in enumerate(events) if event.type is EventType.JOBS_DONE]
+        require(len(done) <= 1, f"JOBS_DONE comes once, got {len(done)} of task {task.id}")
+        if done:
+            late = [event for event in events[done[0] + 1 :] if event.type in ENDINGS | _ALIVE]
+            require(not late, f"JOBS_DONE comes after the end of the last job, then came {late[:1]}")
+            require(task.jobs is not None, f"an endless task is never done, got JOBS_DONE of task {task.id}")
+        if run.whole and task.jobs is not None:
+            jobs = sum(1 for event in events if event.type in ENDINGS)
+            require(jobs == task.jobs, f"a task has its numberofjobs, {task.jobs}; task {task.id} had {jobs}")
+            require(done, f"JOBS_DONE comes after the end of the last job, got none of task {task.id}")
+
+
+def only_completed_exit(run: Observed) -> None:
+    """A job that was cut off doesn't EXIT."""
+    demand = {task.id: task.wcet_ns or 0 for task in run.tasks}
+    for (task_id, job), events in run.jobs().items():
+        time_of = {event.type: event.time_ns for event in events}
+        if run.capabilities.deterministic and EventType.EXIT in time_of and EventType.START in time_of:
+            lived_ns = time_of[EventType.EXIT] - time_of[EventType.START]
+            require(
+                lived_ns >= demand[task_id],
+                f"a job that is cut off ends with EXIT_EXTERNAL: job {job} of task {task_id} lived {lived_ns} ns,"
+                f" less than its execution time, and ended with EXIT",
+            )
+
+
+def released_before_dispatch(run: Observed) -> None:
+    """A job is RELEASEd once, before its one DISPATCH; START isn't before RELEASE."""
+    for job, events in run.jobs().items():
+        types = [event.type for event in events]
+        require(types.count(EventType.RELEASE) <= 1, f"a job is RELEASEd once: task, job {job}")
+        require(types.count(EventType.DISPATCH) <= 1, f"a job has one DISPATCH, then RESUMEs: task, job {job}")
+        if EventType.DISPATCH in types:
+            before = types[: types.index(EventType.DISPATCH)]
+            require(EventType.RELEASE in before, f"RELEASE comes before DISPATCH: task, job {job}")
+
+
+#: What each scheduler event asks of a job that runs (True) or doesn't.
+_ASKS = {
+    EventType.DISPATCH: (False, "only a job that isn't running is dispatched"),
+    EventType.RESUME: (False, "only a job that isn't running resumes"),
+    EventType.PREEMPT: (True, "only a running job is preempted"),
+    EventType.EXIT: (True, "only a running job completes"),
+}
+
+
+def cores_run_one_job(run: Observed) -> None:
+    """A core runs at most one job, a job runs on at most one core, and IDLE means that nothing runs."""
+    running: dict[int | None, tuple[int | None, int | None]] = {}
+    dispatched: set[tuple[int | None, int | None]] = set()
+    for event in run.events:
+        job = (event.task_id, event.job)
+        if event.type is EventType.IDLE:
+            require(event.core not in running, f"IDLE means that nothing runs on the core: {event}")
+            continue
+        where = next((core for core, other in running.items() if other == job), _NOWHERE)
+        if event.type in _ASKS:
+            runs, sentence = _ASKS[event.type]
+            require((where is not _NOWHERE) is runs, f"{sentence}: {event}")
+        if event.type is EventType.RESUME:
+            require(job in dispatched, f"only a job that was dispatched resumes: {event}")
+        if event.type in {EventType.DISPATCH, EventType.RESUME}:
+            require(event.core not in running, f"a core runs one job at a time: {event}")
+            running[event.core] = job
+            dispatched.add(job)
+        elif where is not _NOWHERE and (event.type is EventType.PREEMPT or event.type in ENDINGS):
+            running = {core: other for core, other in running.items() if other != job}
+
+
+_NOWHERE = object()
+
+LAWS: tuple[Callable[[Observed], None], ...] = (
+    well_formed,
+    comes_once,
+    in_time_order,
+    born_before_end,
+    ends_once,
+    numbers_count_up,
+    all_jobs_done,
+    only_completed_exit,
+)
+TRACED_LAWS: tuple[Callable[[Observed], None], ...] = (released_before_dispatch, cores_run_one_job)
+
+
+def check_events(run: Observed) -> None:
+    """Raise an AssertionError that names the law which the events of a run break, if they break one."""
+    for law in LAWS:
+        law(run)
+    if run.capabilities.trace:
+        for law in TRACED_LAWS:
+            law(run)
