@@ -255,6 +255,7 @@ class Processor(Lifecycle):
         # Nothing is released or dispatched any more; the loop does the rest of the instant as ever.
         self._releases = [(NEVER, NEVER, self._jobs[0])]
         self._blocked_ns = NEVER
+        self._interrupt_ns = 0
         self.advance(time_ns + 1)
         if self._watch_ns <= time_ns:
             self._report_misses(time_ns)

@@ -16,7 +16,7 @@ from taskgen.errors import UsageError
 from taskgen.events import Event
 from taskgen.session import Capabilities, Plan, Session, Target
 from taskgen.trace import Trace
-from taskgen.units import to_ns
+from taskgen.units import Milliseconds, to_ns
 
 if TYPE_CHECKING:
     from sim.job import Row
@@ -50,10 +50,10 @@ class SimSession(Session):
         preemptive: bool = True,
         overrun: Overrun = "continue",
         tie: Tie = "running",
-        context_switch_ms: float = 0,
-        migration_ms: float = 0,
-        scheduler_ms: float = 0,
-        quantum_ms: float | None = None,
+        context_switch_ms: Milliseconds = 0,
+        migration_ms: Milliseconds = 0,
+        scheduler_ms: Milliseconds = 0,
+        quantum_ms: Milliseconds | None = None,
         workload: str | Path | Workload | None = None,
         seed: int = 0,
         trace: bool = True,
@@ -108,7 +108,7 @@ class SimSession(Session):
             events, processor.events[:] = processor.events.copy(), []
             yield from map(Event._make, events)
 
-    def jobs(self, taskset: "TaskSet", *, horizon_ms: float | None = None) -> Trace:
+    def jobs(self, taskset: "TaskSet", *, horizon_ms: Milliseconds | None = None) -> Trace:
         """Simulate a concrete task-set and return a trace of its jobs without events: the fastest way to look at jobs.
 
         Raises:
@@ -147,13 +147,14 @@ class SimSession(Session):
         for process in self.processes:
             env.process(process(env, processor))
         while not processor.over:
-            env.step()
-            if plan.stopped() and not processor.over:
+            if plan.stopped():
                 processor.cut(processor.now_ns)
+            else:
+                env.step()
             yield
 
 
-def simulate(taskset: "TaskSet", *, horizon_ms: float | None = None, **options: Any) -> Trace:
+def simulate(taskset: "TaskSet", *, horizon_ms: Milliseconds | None = None, **options: Any) -> Trace:
     """Simulate a concrete task-set and return its trace; `options` are those of `SimSession`.
 
     >>> from sim import simulate

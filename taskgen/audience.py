@@ -84,7 +84,7 @@ class Audience:
 
     def result(self, item: Item, trace: Trace | None) -> None:
         """A variant has its result."""
-        self._messages.put((self._tell_result, (item.run, trace)))
+        self._messages.put((self._tell_result, (item, trace)))
 
     def _work(self) -> None:
         while (message := self._messages.get()) is not None:
@@ -112,8 +112,11 @@ class Audience:
                     self._call(monitor, "taskset_event", feed.run, events[index])
             feed.told = index + 1
 
-    def _tell_result(self, run: Run, trace: Trace | None) -> None:
-        if trace is None or run.status in {"stopped", "failed"}:
+    def _tell_result(self, item: Item, trace: Trace | None) -> None:
+        run = item.run
+        if item.refused:
+            pass  # whoever started the work hears of it: nothing ran
+        elif trace is None or run.status in {"stopped", "failed"}:
             self._tell("taskset_stopped", run, run.reason)
         else:
             self._tell("taskset_finished", run, trace)

@@ -28,6 +28,7 @@ from taskgen.handout import Handout, Order, Progress
 from taskgen.monitor import Monitor
 from taskgen.session import Session, Target
 from taskgen.source import Source, Work
+from taskgen.units import Milliseconds
 from taskgen.worker import Limits, Worker
 
 Targets: TypeAlias = str | Target | Iterable[str | Target]
@@ -117,7 +118,7 @@ class Distributor:
         admission: Mapping[str, Any] | None = None,
         wait: bool = True,
         *,
-        horizon_ms: float | None = None,
+        horizon_ms: Milliseconds | None = None,
         seed: int = 0,
         limit: int | None = None,
     ) -> None:

@@ -17,6 +17,7 @@ from taskgen.monitor import Run
 from taskgen.session import Session, Status
 from taskgen.source import Source
 from taskgen.trace import Trace
+from taskgen.units import Milliseconds
 
 #: Waits are cut into pieces of this length, so that Ctrl-C is heard on every platform.
 HEARTBEAT_S = 0.2
@@ -28,7 +29,7 @@ class Order:
 
     source: Source
     admission: Mapping[str, Any] | None = None
-    horizon_ms: float | None = None
+    horizon_ms: Milliseconds | None = None
     seed: int = 0
 
 
@@ -39,6 +40,7 @@ class Item:
     run: Run
     failed_on: set[int] = field(default_factory=set)  #: the targets on which an attempt failed
     settled: bool = False  #: it has its one result
+    refused: bool = False  #: it never began: a session refused the description
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +234,7 @@ class Handout:
 
     def refuse(self, item: Item, error: BaseException, *, reason: str = "") -> None:
         """A variant can't be run as the user described it, or nobody wants its result: this ends the work."""
+        item.refused = isinstance(error, UsageError)
         self.settle(item, "failed", reason or str(error))
         self.end(reason or str(error), error)
 

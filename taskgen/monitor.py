@@ -29,7 +29,11 @@ class Run:
 
 
 class Monitor:
-    """Derive from it and override what you want to hear; a monitor that raises is detached and reported."""
+    """Derive from it and override what you want to hear; a monitor that raises is detached and reported.
+
+    A variant whose target failed is started again, with a new `Run` of a higher `attempt`; it has one result. A variant
+    that a session refuses as it is described never begins: whoever started the work gets the error.
+    """
 
     def taskset_started(self, run: Run) -> None:
         """A target has begun to run the variant."""

@@ -19,7 +19,7 @@ from taskgen.errors import SessionBusy, Unsupported, UsageError
 from taskgen.events import Event
 from taskgen.horizon import EXACT_BOUNDS, Horizon, choose_horizon, is_exact
 from taskgen.parameters import Parameters, parameters_of
-from taskgen.units import to_ns
+from taskgen.units import Milliseconds, to_ns
 
 if TYPE_CHECKING:
     from taskgen.taskset import TaskSet
@@ -127,7 +127,7 @@ class Session(ABC):
         taskset: "TaskSet",
         *,
         admission: Mapping[str, Any] | None = None,
-        horizon_ms: float | None = None,
+        horizon_ms: Milliseconds | None = None,
     ) -> Generator[Event, None, None]:
         """Validate a concrete task-set now, start it at the first `next`, and yield its events until it is over.
 
@@ -160,7 +160,7 @@ class Session(ABC):
         taskset: "TaskSet",
         *,
         admission: Mapping[str, Any] | None = None,
-        horizon_ms: float | None = None,
+        horizon_ms: Milliseconds | None = None,
         stopped: Callable[[], bool] = bool,
     ) -> Plan:
         """Return the plan of a run, or raise what `run` would raise; sends nothing."""

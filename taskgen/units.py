@@ -7,8 +7,12 @@ No float arithmetic ever touches the clock: a float stands for its shortest deci
 import math
 from decimal import ROUND_HALF_EVEN, Context, Decimal, Inexact
 from fractions import Fraction
+from typing import TypeAlias
 
 from taskgen.errors import InputError
+
+#: A time in milliseconds, as users give it.
+Milliseconds: TypeAlias = int | float | Fraction | Decimal
 
 NS_PER_MS = 1_000_000
 MAX_NS = 1 << 62

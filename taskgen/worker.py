@@ -104,7 +104,9 @@ class Worker:
         else:
             trace.extend(bounded)
         if next(events, None) is not None:
-            return trace, "failed", f"more than {self._limits.max_events} events"
+            return trace, "failed", f"more than {self._limits.max_events} events; a shorter horizon yields fewer"
+        if plan is not None:
+            trace.finish(plan)
         if self._handout.ending if plan is None else plan.stopped():
             return trace, "stopped", self._handout.ending or "the session was stopped"
         return trace, "rejected" if _rejected(trace) else "finished", ""

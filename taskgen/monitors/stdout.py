@@ -15,7 +15,6 @@ from rich.text import Text
 from taskgen.events import Event, EventType
 from taskgen.monitor import Monitor, Run
 from taskgen.report.export import printable
-from taskgen.report.result import duration_ns
 from taskgen.taskset import TaskSet
 from taskgen.trace import Job, Trace
 from taskgen.units import format_ms
@@ -173,7 +172,7 @@ class StdOutMonitor(Monitor):
         return f" ({', '.join(changed[:_DIFFERENCES] + more)})"
 
     def _print_table(self, run: Run, trace: Trace, tallies: Mapping[int, _Tally], differences: str) -> None:
-        duration = format_ms(duration_ns(run, trace))
+        duration = format_ms(trace.end_ns)
         status = run.status or "finished"
         self._print(
             Text(f"variant {run.variant}{differences} on {printable(run.target)}: {status}, {duration} ms", "bold")

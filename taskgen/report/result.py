@@ -76,7 +76,7 @@ def _fields(run: Run, trace: Trace | None) -> Iterator[tuple[str, str]]:
         yield "reason", text_json(run.reason)
     if run.history:
         yield "history", document.encode(list(run.history))
-    yield "duration_ms", "null" if trace is None else format_ms(duration_ns(run, trace))
+    yield "duration_ms", "null" if trace is None else format_ms(trace.end_ns)
     yield "taskset", document.encode(document.to_plain(run.taskset))
     jobs = () if trace is None else trace.jobs
     yield "jobs", "[" + ", ".join(map(job_json, jobs)) + "]"
@@ -92,11 +92,3 @@ def _summary(run: Run, trace: Trace | None) -> Iterator[tuple[str, str]]:
         yield "horizon_ms", format_ms(run.horizon.time_ns)
         yield "bound", text_json(run.horizon.bound)
         yield "exactness", '"exact"' if run.exact else '"observed"'
-
-
-def duration_ns(run: Run, trace: Trace) -> int:
-    """Return how long the set ran: to its last event, or to the horizon if only that ended it."""
-    endless = any(task.jobs is None for task in trace.tasks.values())
-    if run.status == "finished" and endless and run.horizon is not None:
-        return max(trace.end_ns, run.horizon.time_ns)
-    return trace.end_ns

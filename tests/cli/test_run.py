@@ -187,7 +187,8 @@ def test_several_monitors(run: Run) -> None:
 
 def test_a_policy_of_the_users_own(run: Run, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(
-        "from sim import Policy\nclass Lifo(Policy):\n    def rank(self, job, now_ns):\n        return -job.release_ns\n"
+        "from sim import Policy\n\nclass Lifo(Policy):\n"
+        "    def rank(self, job, now_ns):\n        return -job.release_ns\n"
     )
     document = json.loads(run("run", "-t", "sets.py:rm", "--policy", "mine.py:Lifo", "--json")[1])
     # The second task of the first instant is as young as the first: equal ranks, so the smaller id begins.

@@ -1,5 +1,6 @@
 """The processor against a reference scheduler that is slow and obvious: it looks at the world once per tick."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,51 +49,56 @@ def rank(job: RefJob, policy: str, tasks: list[dict[str, Any]]) -> tuple[int, in
     return (0, task.get("priority", 127))
 
 
+def kill_time(job: RefJob, overrun: str) -> int:
+    limit = job.arrival + (job.task.get("criticaltime") or INFINITE)
+    return min(limit, job.deadline) if overrun == "kill" else limit
+
+
+def released(tasks: list[dict[str, Any]], now: int) -> Iterator[RefJob]:
+    """Yield the jobs that are released at this tick."""
+    for task in tasks:
+        since = now - task.get("offset", 0)
+        if since < 0 or (since % task["period"] if task["period"] else since):
+            continue
+        index = since // task["period"] if task["period"] else 0
+        if index < (task.get("numberofjobs") or (INFINITE if task["period"] else 1)):
+            yield RefJob(task, index, now, task["executiontime"])
+
+
+def choose(ready: list[RefJob], running: RefJob | None, tasks: list[dict[str, Any]], policy: str, tie: str) -> RefJob:
+    """Return the job that runs next."""
+    if tie == "index":
+        return min(ready, key=lambda job: (rank(job, policy, tasks), job.task["id"]))
+    best = min(ready, key=lambda job: (rank(job, policy, tasks), job.arrival, job.task["id"]))
+    if running is not None and rank(running, policy, tasks) <= rank(best, policy, tasks):
+        return running
+    return best
+
+
 def reference(tasks: list[dict[str, Any]], *, policy: str, tie: str, overrun: str, horizon: int) -> list[RefJob]:
     """Simulate one core in ticks of 1 ms and return all jobs."""
     jobs: list[RefJob] = []
     alive: list[RefJob] = []
     running: RefJob | None = None
-
-    def end(job: RefJob, now: int, outcome: str) -> None:
-        nonlocal running
-        job.finish, job.outcome = now, outcome
-        alive.remove(job)
-        running = None if job is running else running
-
     for now in range(horizon + 1):
-        for job in [job for job in alive if job.left == 0]:
-            end(job, now, "EXIT")
-        for job in list(alive):
-            limit = job.arrival + (job.task.get("criticaltime") or INFINITE)
-            if overrun == "kill":
-                limit = min(limit, job.deadline)
-            if now >= limit:
-                end(job, now, "EXIT_CRITICAL")
+        ends = [(job, "EXIT") for job in alive if job.left == 0]
+        ends += [(job, "EXIT_CRITICAL") for job in alive if job.left and now >= kill_time(job, overrun)]
+        for job, outcome in ends:
+            job.finish, job.outcome = now, outcome
+            alive.remove(job)
+            running = None if job is running else running
         if now == horizon:
             break
-        for task in tasks:
-            since = now - task.get("offset", 0)
-            if since < 0 or (since % task["period"] if task["period"] else since):
-                continue
-            index = since // task["period"] if task["period"] else 0
-            if index >= (task.get("numberofjobs") or (INFINITE if task["period"] else 1)):
-                continue
-            job = RefJob(task, index, now, task["executiontime"])
+        for job in released(tasks, now):
             jobs.append(job)
-            if overrun == "skip" and any(other.task is task for other in alive):
+            if overrun == "skip" and any(other.task is job.task for other in alive):
                 job.finish, job.outcome = now, "NOT_SCHEDULED"
             else:
                 alive.append(job)
         ready = [job for job in alive if not any(o.task is job.task and o.index < job.index for o in alive)]
         if not ready:
             continue
-        if tie == "index":
-            chosen = min(ready, key=lambda job: (rank(job, policy, tasks), job.task["id"]))
-        else:
-            chosen = min(ready, key=lambda job: (rank(job, policy, tasks), job.arrival, job.task["id"]))
-            if running is not None and rank(running, policy, tasks) <= rank(chosen, policy, tasks):
-                chosen = running
+        chosen = choose(ready, running, tasks, policy, tie)
         if running is not None and chosen is not running:
             running.preemptions += 1
         running = chosen

@@ -259,7 +259,7 @@ def test_too_many_events_fail_the_variant_and_only_that(make: Make) -> None:
     distributor.start(variants(3))
     assert [(run.status, run.reason) for run in recorder(distributor).results] == [
         ("finished", ""),
-        ("failed", "more than 10 events"),
+        ("failed", "more than 10 events; a shorter horizon yields fewer"),
         ("finished", ""),
     ]
 
@@ -428,7 +428,8 @@ def test_a_refused_variant_ends_the_work_with_its_error(make: Make) -> None:
     with pytest.raises(Unsupported, match=r"^variant 2: no such program$") as caught:
         distributor.start(variants(10))
     assert caught.value.hint == "another one"
-    assert [run.status for run in recorder(distributor).results] == ["finished", "finished", "failed"]
+    assert [run.status for run in recorder(distributor).results] == ["finished", "finished"]
+    assert distributor.progress.failed == 1
     with pytest.raises(Unsupported):
         distributor.wait_finished()
     distributor.start(variants(2))
