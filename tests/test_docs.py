@@ -5,7 +5,6 @@ import importlib
 import re
 import threading
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -40,7 +39,9 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_elsewhere")
-@pytest.mark.parametrize("page", filter(blocks_of, PAGES), ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if blocks_of(page)], ids=lambda page: str(page.relative_to(ROOT))
+)
 def test_the_blocks_of_a_page_run_in_order(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """All blocks of a page share one namespace, and leave no work behind."""
     before = set(threading.enumerate())
@@ -49,16 +50,15 @@ def test_the_blocks_of_a_page_run_in_order(page: Path, capsys: pytest.CaptureFix
         # Empty lines before the block make the line numbers of a traceback those of the page.
         exec(compile("\n" * (line - 1) + block, str(page), "exec"), namespace)  # noqa: S102  # our own pages
     capsys.readouterr()
-    assert not [
-        thread for thread in threading.enumerate() if not thread.daemon and thread is not threading.main_thread()
-    ]
+    assert not [thread for thread in threading.enumerate() if thread not in before and not thread.daemon]
 
 
 @pytest.mark.usefixtures("_elsewhere")
 @pytest.mark.parametrize("name", documented_modules())
 def test_the_examples_of_a_module_are_true(name: str) -> None:
-    module: ModuleType = importlib.import_module(name)
-    failed, attempted = doctest.testmod(module, raise_on_error=False, optionflags=doctest.ELLIPSIS)
+    failed, attempted = doctest.testmod(
+        importlib.import_module(name), raise_on_error=False, optionflags=doctest.ELLIPSIS
+    )
     assert attempted
     assert not failed
 

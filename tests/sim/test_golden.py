@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from taskgen.units import NS_PER_MS
 GOLDEN = Path(__file__).parents[2].parent / "shared" / "golden.json"
 
 #: What each flag of `tie_independent` covers, and how to look at it.
-FIELDS = {
+FIELDS: dict[str, Callable[[dict[str, Any]], object]] = {
     "any_miss": lambda answer: answer["misses"] > 0,
     "first_miss_time": lambda answer: answer["first_miss_time"],
     "miss_count": lambda answer: answer["misses"],

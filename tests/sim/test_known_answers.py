@@ -64,7 +64,7 @@ KNOWN = (
         horizon=10, response=(1, 4), misses=5, first_miss=(2, 1),
     ),
     Known(
-        "rm-harmonic-full-utilisation", BURNS_WELLINGS + ", process set C, U = 1", "rm", (T(5, 20), T(10, 40), T(40, 80)),
+        "rm-harmonic", BURNS_WELLINGS + ", process set C, U = 1", "rm", (T(5, 20), T(10, 40), T(40, 80)),
         horizon=80, response=(5, 15, 80),
     ),
     Known(

@@ -117,7 +117,7 @@ def test_dm_is_optimal_among_fixed_priorities(tasks: TaskSet) -> None:
 
 
 def test_round_robin() -> None:
-    """Silberschatz et al., Operating System Concepts: bursts 24, 3, 3, quantum 4: waits of 6, 4, 7, 17/3 in the mean."""
+    """Silberschatz et al., Operating System Concepts: bursts 24, 3, 3, quantum 4: waits of 6, 4, 7."""
     trace = simulate(single(24, 3, 3), policy=RoundRobin)
     assert [trace.response_times(i)[0] // NS_PER_MS for i in range(3)] == [30, 7, 10]
     assert [job.preemptions for job in trace.jobs] == [1, 0, 0]  # alone from 10 on, it just goes on

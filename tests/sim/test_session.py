@@ -149,10 +149,11 @@ def test_auto_warns_once_about_a_deadline_and_a_priority() -> None:
         warnings.simplefilter("always")
         events = list(SimSession().run(tasks, horizon_ms=4))
     assert events
-    assert [str(warning.message) for warning in caught] == [
+    (warning,) = caught
+    assert str(warning.message) == (
         "task 0 has a deadline and a priority: it is scheduled by EDF, its priority is ignored;"
         " --policy fp schedules by priority"
-    ]
+    )
 
 
 # -- horizon ---------------------------------------------------------------------------------------------------------

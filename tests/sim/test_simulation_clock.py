@@ -97,7 +97,7 @@ def test_it_does_so_however_it_came_to_that_instant(hops: int) -> None:
 
 def test_a_process_does_not_prolong_a_run() -> None:
     """The horizon, or the end of all jobs, ends the processes, too."""
-    times: list[int] = []
+    times: list[float] = []
 
     def clock(env: simpy.Environment, processor: Processor) -> Running:
         while True:
@@ -113,7 +113,7 @@ def test_a_process_does_not_prolong_a_run() -> None:
 
 
 def test_each_run_starts_the_processes_anew() -> None:
-    starts = []
+    starts: list[float] = []
 
     def note(env: simpy.Environment, processor: Processor) -> Running:
         starts.append(env.now)

@@ -97,12 +97,11 @@ def test_the_summary_names_the_bound_of_the_horizon() -> None:
     assert exact(run_document(run, trace))["summary"]["exactness"] == "observed"
 
 
-def test_an_endless_set_lasts_until_the_horizon_that_ended_it() -> None:
-    run, trace = one_job(numberofjobs=0)
-    run.horizon = Horizon(20 * MS, "requested")
-    assert exact(run_document(run, trace))["duration_ms"] == 20
-    run.status = "stopped"
+def test_the_duration_is_that_of_the_trace() -> None:
+    run, trace = one_job()
     assert exact(run_document(run, trace))["duration_ms"] == 3
+    trace.end_ns = 20 * MS
+    assert exact(run_document(run, trace))["duration_ms"] == 20
 
 
 def test_misses_and_the_worst_response_are_counted_per_task() -> None:

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from taskgen import Event, EventType, Trace
+from taskgen import Event, EventType, TaskSet, Trace
+from taskgen.horizon import Horizon
 from taskgen.parameters import parameters_of
-from taskgen.session import Capabilities
+from taskgen.session import Capabilities, Plan
 from taskgen.trace import Job, Span
 
 MS = 1_000_000
@@ -168,3 +169,16 @@ def test_a_trace_of_finished_rows_answers_the_same_questions() -> None:
     assert trace.max_response_ns == events.max_response_ns
     assert trace.utilization == events.utilization
     assert trace.events == []
+
+
+def test_an_endless_set_lasts_until_its_horizon_unless_it_is_stopped() -> None:
+    endless, limited = TaskSet([{"executiontime": 3, "period": 10}]), TaskSet([{"executiontime": 3}])
+    for taskset, stopped, end_ms in ((endless, False, 20), (endless, True, 3), (limited, False, 3)):
+        tasks = parameters_of(taskset)
+        plan = Plan(
+            tasks, taskset, Horizon(20 * MS, "requested"), None, exact=False, stopped=lambda stopped=stopped: stopped
+        )
+        trace = Trace(tasks)
+        trace.append(Event(3 * MS, EventType.EXIT, 0, 0, 0))
+        trace.finish(plan)
+        assert trace.end_ns == end_ms * MS
