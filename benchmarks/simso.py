@@ -92,8 +92,8 @@ def with_records(pairs: list[Pair], policy: str, horizon_us: int) -> Sample:
     session, taskset, horizon_ms = SimSession(policy=POLICIES[policy]), describe(pairs), horizon_us / US_PER_MS
     with stopwatch() as times:
         for _ in range(REPEATS):
-            trace = session.jobs(taskset, horizon_ms=horizon_ms)
-    return Sample(REPEATS * sum(job.outcome is EventType.EXIT for job in trace.jobs), *times)
+            jobs = session.jobs(taskset, horizon_ms=horizon_ms).jobs
+    return Sample(REPEATS * sum(job.outcome is EventType.EXIT for job in jobs), *times)
 
 
 class Peer:
@@ -152,30 +152,26 @@ def environment() -> Path:
 
 def check_agreement(peer: Peer, pairs: list[Pair], policy: str, horizon_us: int) -> int:
     """Compare the finish of each job on all sides, else exit; return the number of jobs compared."""
-    theirs = {
-        (task, job): finish
-        for task, job, finish in peer.ask(pairs, policy, horizon_us, jobs=True)["finished"]
-        if finish < horizon_us  # at the horizon itself SimSo stops first
+    session, taskset, horizon_ms = SimSession(policy=POLICIES[policy]), describe(pairs), horizon_us / US_PER_MS
+    events = session.run(taskset, horizon_ms=horizon_ms)
+    jobs = session.jobs(taskset, horizon_ms=horizon_ms).jobs
+    theirs = peer.ask(pairs, policy, horizon_us, jobs=True)["finished"]
+    sides: dict[str, dict[Any, float]] = {
+        "SimSo's": {(task, job): finish for task, job, finish in theirs},
+        "ours": {(e.task_id, e.job): e.time_ns / NS_PER_US for e in events if e.type is EventType.EXIT},
+        "our record": {
+            (j.task_id, j.index): (j.finish_ns or 0) / NS_PER_US for j in jobs if j.outcome is EventType.EXIT
+        },
     }
-    session = SimSession(policy=POLICIES[policy])
-    taskset, horizon_ms = describe(pairs), horizon_us / US_PER_MS
-    events = {
-        (event.task_id, event.job): event.time_ns / NS_PER_US
-        for event in session.run(taskset, horizon_ms=horizon_ms)
-        if event.type is EventType.EXIT and event.time_ns < horizon_us * NS_PER_US
-    }
-    records = {
-        (job.task_id, job.index): job.finish_ns / NS_PER_US
-        for job in session.jobs(taskset, horizon_ms=horizon_ms).jobs
-        if job.outcome is EventType.EXIT and job.finish_ns is not None and job.finish_ns < horizon_us * NS_PER_US
-    }
-    for ours in (events, records):
-        if ours != theirs:
-            odd = sorted(key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key))[0]
-            sys.exit(
-                f"error: task, job {odd} under {policy}: ours ends at {ours.get(odd)} us, SimSo's at {theirs.get(odd)}"
-            )
-    return len(theirs)
+    # At the horizon itself SimSo stops first.
+    ends = {side: {key: us for key, us in end.items() if us < horizon_us} for side, end in sides.items()}
+    for side, end in ends.items():
+        odd = [key for key in end.keys() | ends["ours"].keys() if end.get(key) != ends["ours"].get(key)]
+        if odd:
+            first = min(odd)
+            ours = ends["ours"].get(first)
+            sys.exit(f"error: {policy}: task, job {first} ends at {ours} us, {side} at {end.get(first)} us")
+    return len(ends["ours"])
 
 
 def measure(peer: Peer, rounds: int, horizon_us: int) -> dict[str, dict[str, list[Sample]]]:
@@ -198,18 +194,17 @@ def measure(peer: Peer, rounds: int, horizon_us: int) -> dict[str, dict[str, lis
 
 def show(samples: dict[str, dict[str, list[Sample]]]) -> None:
     """Print medians of jobs per second, and of the ratios of each round."""
-    print(
-        f"{'policy':8}{'side':10}{'jobs/s (CPU)':>14}{'jobs/s (wall)':>15}{'ratio (CPU)':>13}{'min..max':>16}{'wall':>8}"
-    )
+    print(f"{'policy':8}{'side':10}{'jobs/s (CPU)':>14}{'(wall)':>10}{'ratio (CPU)':>13}{'min..max':>14}{'(wall)':>8}")
     for policy, sides in samples.items():
         for side, values in sides.items():
             cpu, wall = [s.jobs / s.cpu_s for s in values], [s.jobs / s.wall_s for s in values]
-            line = f"{policy:8}{side:10}{statistics.median(cpu):14,.0f}{statistics.median(wall):15,.0f}"
+            line = f"{policy:8}{side:10}{statistics.median(cpu):14,.0f}{statistics.median(wall):10,.0f}"
             if side in TARGETS:
                 ratios = [a * s.cpu_s / s.jobs for a, s in zip(cpu, sides["simso"], strict=True)]
                 walls = [a * s.wall_s / s.jobs for a, s in zip(wall, sides["simso"], strict=True)]
                 ratio, target = statistics.median(ratios), TARGETS[side]
-                line += f"{ratio:13.1f}{min(ratios):9.1f}..{max(ratios):.1f}{statistics.median(walls):8.1f}"
+                span = f"{min(ratios):.1f}..{max(ratios):.1f}"
+                line += f"{ratio:13.1f}{span:>14}{statistics.median(walls):8.1f}"
                 line += f"  target {target}: {'reached' if ratio >= target else 'MISSED'}"
             print(line)
 
