@@ -15,6 +15,7 @@ from taskgen import registry, tasksets
 from taskgen.cli import options
 from taskgen.cli.outcome import Drawings, Outcome
 from taskgen.distributor import Distributor
+from taskgen.distributor.source import Work
 from taskgen.errors import InputError, TaskgenError, UsageError
 from taskgen.monitor import Monitor
 from taskgen.monitors.progress import ProgressMonitor
@@ -22,7 +23,6 @@ from taskgen.monitors.stdout import StdOutMonitor
 from taskgen.output import whole_file
 from taskgen.report.result import ResultWriter
 from taskgen.session import Target
-from taskgen.source import Work
 from taskgen.targets import expand
 from taskgen.taskset import TaskSet
 from taskgen.variants import Variants

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskgen import TaskSet
+from taskgen.distributor.source import Source, Work
 from taskgen.errors import InputError, UsageError
-from taskgen.source import Source, Work
 
 
 def sets(*counts: int) -> list[TaskSet]:

@@ -1,5 +1,6 @@
 """A Trace tells from events what became of each job; events here are written by hand."""
 
+import threading
 from typing import Any
 
 import pytest
@@ -171,14 +172,15 @@ def test_a_trace_of_finished_rows_answers_the_same_questions() -> None:
     assert trace.events == []
 
 
-def test_an_endless_set_lasts_until_its_horizon_unless_it_is_stopped() -> None:
-    endless, limited = TaskSet([{"executiontime": 3, "period": 10}]), TaskSet([{"executiontime": 3}])
-    for taskset, stopped, end_ms in ((endless, False, 20), (endless, True, 3), (limited, False, 3)):
-        tasks = parameters_of(taskset)
-        plan = Plan(
-            tasks, taskset, Horizon(20 * MS, "requested"), None, exact=False, stopped=lambda stopped=stopped: stopped
-        )
-        trace = Trace(tasks)
-        trace.append(Event(3 * MS, EventType.EXIT, 0, 0, 0))
-        trace.finish(plan)
-        assert trace.end_ns == end_ms * MS
+@pytest.mark.parametrize(("jobs", "stopped", "end_ms"), [(0, False, 20), (0, True, 3), (1, False, 3)])
+def test_an_endless_set_lasts_until_its_horizon_unless_it_is_stopped(jobs: int, stopped: bool, end_ms: int) -> None:
+    taskset = TaskSet([{"executiontime": 3, "period": 10, "numberofjobs": jobs}])
+    tasks = parameters_of(taskset)
+    flag = threading.Event()
+    if stopped:
+        flag.set()
+    plan = Plan(tasks, taskset, Horizon(20 * MS, "requested"), None, exact=False, stopped=flag.is_set)
+    trace = Trace(tasks)
+    trace.append(Event(3 * MS, EventType.EXIT, 0, 0, 0))
+    trace.finish(plan)
+    assert trace.end_ns == end_ms * MS

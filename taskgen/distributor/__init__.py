@@ -22,14 +22,14 @@ from types import TracebackType
 from typing import Any, Self, TypeAlias
 
 from taskgen import registry, targets
-from taskgen.audience import Audience, Detached, say
+from taskgen.distributor.audience import Audience, Detached, say
+from taskgen.distributor.handout import Handout, Order, Progress
+from taskgen.distributor.source import Source, Work
+from taskgen.distributor.worker import Limits, Worker
 from taskgen.errors import UsageError
-from taskgen.handout import Handout, Order, Progress
 from taskgen.monitor import Monitor
 from taskgen.session import Session, Target
-from taskgen.source import Source, Work
 from taskgen.units import Milliseconds
-from taskgen.worker import Limits, Worker
 
 Targets: TypeAlias = str | Target | Iterable[str | Target]
 

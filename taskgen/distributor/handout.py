@@ -12,10 +12,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from taskgen.distributor.source import Source
 from taskgen.errors import InputError, SessionBusy, TargetError, Unsupported, UsageError
 from taskgen.monitor import Run
 from taskgen.session import Session, Status
-from taskgen.source import Source
 from taskgen.trace import Trace
 from taskgen.units import Milliseconds
 

@@ -5,7 +5,7 @@ import threading
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from taskgen.handout import Handout, Item
+from taskgen.distributor.handout import Handout, Item
 from taskgen.monitor import Monitor, Run
 from taskgen.registry import describe
 from taskgen.trace import Trace

@@ -6,10 +6,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 
-from taskgen.audience import Audience, Feed
+from taskgen.distributor.audience import Audience, Feed
+from taskgen.distributor.handout import Handout, Item, naming
 from taskgen.errors import ConnectError, SessionBusy, TargetError, UsageError
 from taskgen.events import Event, EventType
-from taskgen.handout import Handout, Item, naming
 from taskgen.parameters import parameters_of
 from taskgen.registry import describe
 from taskgen.session import Session, Status, Target
