@@ -4,6 +4,9 @@ SimSo 0.8.5 pins an old SimPy, so it gets an environment of its own under `bench
 process. Each round draws another task-set (log-uniform periods, UUniFast utilisations, C to the microsecond) and lets
 all sides simulate it in turn over the same horizon. Before anything is timed, the finish of each job must agree.
 
+The sides: `simso`; `events`, the full event trace, each event consumed; `records`, a record per job; `jobs`, the same
+with each record made an object and sorted, as somebody does who reads them.
+
 Times are those of the simulation alone: no imports, no task-sets, no models. CPU time counts, because machines are
 shared; wall-clock time is shown beside it. `--json` prints the raw samples instead of the table.
 """
@@ -89,6 +92,15 @@ def with_events(pairs: list[Pair], policy: str, horizon_us: int) -> Sample:
 
 def with_records(pairs: list[Pair], policy: str, horizon_us: int) -> Sample:
     """Simulate with job records only."""
+    session, taskset, horizon_ms = SimSession(policy=POLICIES[policy]), describe(pairs), horizon_us / US_PER_MS
+    with stopwatch() as times:
+        for _ in range(REPEATS):
+            trace = session.jobs(taskset, horizon_ms=horizon_ms)
+    return Sample(REPEATS * sum(job.outcome is EventType.EXIT for job in trace.jobs), *times)
+
+
+def with_jobs(pairs: list[Pair], policy: str, horizon_us: int) -> Sample:
+    """Simulate with job records only, and make a sorted tuple of `Job` objects of them."""
     session, taskset, horizon_ms = SimSession(policy=POLICIES[policy]), describe(pairs), horizon_us / US_PER_MS
     with stopwatch() as times:
         for _ in range(REPEATS):
@@ -180,6 +192,7 @@ def measure(peer: Peer, rounds: int, horizon_us: int) -> dict[str, dict[str, lis
         "simso": peer,
         "events": with_events,
         "records": with_records,
+        "jobs": with_jobs,
     }
     samples: dict[str, dict[str, list[Sample]]] = {policy: {side: [] for side in sides} for policy in POLICIES}
     for number in range(rounds):
@@ -196,16 +209,18 @@ def show(samples: dict[str, dict[str, list[Sample]]]) -> None:
     """Print medians of jobs per second, and of the ratios of each round."""
     print(f"{'policy':8}{'side':10}{'jobs/s (CPU)':>14}{'(wall)':>10}{'ratio (CPU)':>13}{'min..max':>14}{'(wall)':>8}")
     for policy, sides in samples.items():
+        peer = sides["simso"]
         for side, values in sides.items():
             cpu, wall = [s.jobs / s.cpu_s for s in values], [s.jobs / s.wall_s for s in values]
             line = f"{policy:8}{side:10}{statistics.median(cpu):14,.0f}{statistics.median(wall):10,.0f}"
-            if side in TARGETS:
-                ratios = [a * s.cpu_s / s.jobs for a, s in zip(cpu, sides["simso"], strict=True)]
-                walls = [a * s.wall_s / s.jobs for a, s in zip(wall, sides["simso"], strict=True)]
-                ratio, target = statistics.median(ratios), TARGETS[side]
+            if values is not peer:
+                ratios = [rate * s.cpu_s / s.jobs for rate, s in zip(cpu, peer, strict=True)]
+                walls = [rate * s.wall_s / s.jobs for rate, s in zip(wall, peer, strict=True)]
                 span = f"{min(ratios):.1f}..{max(ratios):.1f}"
-                line += f"{ratio:13.1f}{span:>14}{statistics.median(walls):8.1f}"
-                line += f"  target {target}: {'reached' if ratio >= target else 'MISSED'}"
+                line += f"{statistics.median(ratios):13.1f}{span:>14}{statistics.median(walls):8.1f}"
+            if side in TARGETS:
+                reached = "reached" if statistics.median(ratios) >= TARGETS[side] else "MISSED"
+                line += f"  target {TARGETS[side]}: {reached}"
             print(line)
 
 
