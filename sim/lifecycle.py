@@ -178,15 +178,18 @@ class Lifecycle:
         for job in self._jobs:
             if not job.active:
                 continue
-            index = max(job.missed, job.index)
+            index = max(job.index, job.missed)
             while index <= job.last:
-                deadline_ns = job.task.arrival_ns(index) + job.relative_ns
+                deadline_ns = job.deadline_ns if index == job.index else job.task.arrival_ns(index) + job.relative_ns
                 if deadline_ns > until_ns:
-                    self._watch_ns = min(self._watch_ns, deadline_ns)
+                    if deadline_ns < self._watch_ns:
+                        self._watch_ns = deadline_ns
                     break
                 missed.append((deadline_ns, job.id, index))
                 index += 1
             job.missed = index
+        if not missed:
+            return
         self.events.extend((time_ns, _MISS, task_id, index, 0) for time_ns, task_id, index in sorted(missed))
 
     def _set_kill(self, job: Job) -> None:
