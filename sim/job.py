@@ -27,7 +27,7 @@ class Job:
     __slots__ = (
         "active", "arrival_ns", "deadline_ns", "enqueued", "entry", "fixed", "id", "index", "kill_ns", "last", "late",
         "limit", "missed", "mortal", "period_ns", "preemptions", "relative_ns", "release_ns", "released",
-        "remaining_ns", "start_ns", "task", "work_ns",
+        "remaining_ns", "slot", "start_ns", "task", "work_ns",
     )  # fmt: skip
 
     def __init__(self, task: Parameters, work_ns: int, *, mortal: bool) -> None:
@@ -39,7 +39,7 @@ class Job:
         self.relative_ns = task.effective_deadline_ns or NEVER
         self.limit = -1 if task.jobs is None else task.jobs
         self.released = 0  #: how many jobs were released, dropped ones included
-        self.late: deque[tuple[int, int, int]] = deque()  #: index, arrival, release of jobs behind this one
+        self.late: deque[tuple[int, int, int, int]] = deque()  #: index, arrival, release, slot of jobs behind this one
         self.active = False  #: it is released and not over
         self.last = -1  #: the last job that was released and not dropped
         self.missed = 0  #: the misses of all jobs before this index are reported
@@ -55,6 +55,7 @@ class Job:
         self.start_ns: int | None = None
         self.preemptions = 0
         self.enqueued = 0
+        self.slot = 0  #: its place among the rows, which are in the order of releases
 
     def __repr__(self) -> str:
         return f"<job {self.index} of task {self.id}>"

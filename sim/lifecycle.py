@@ -52,7 +52,7 @@ class Lifecycle:
         tie: Tie,
         seed: int,
         traced: bool,
-        rows: list[Row] | None,
+        rows: list[Row | None] | None,
     ) -> None:
         self.policy = policy
         self.over = False
@@ -123,7 +123,11 @@ class Lifecycle:
 
     def _queue_behind(self, job: Job, index: int, arrival_ns: int, release_ns: int) -> None:
         """Let a released job wait until its predecessors are over."""
-        job.late.append((index, arrival_ns, release_ns))
+        slot = 0
+        if self.rows is not None:
+            slot = len(self.rows)
+            self.rows.append(None)
+        job.late.append((index, arrival_ns, release_ns, slot))
         if self._traced:
             self._watch_ns = min(self._watch_ns, arrival_ns + job.relative_ns)
 
@@ -141,7 +145,8 @@ class Lifecycle:
     def _succeed(self, job: Job, now_ns: int) -> None:
         """After the end of a job: its late successor becomes ready, or the task is done."""
         if job.late:
-            self._begin(job, *job.late.popleft(), now_ns)
+            index, arrival_ns, release_ns, job.slot = job.late.popleft()
+            self._begin(job, index, arrival_ns, release_ns, now_ns)
         elif job.released == job.limit:
             if self._emits:
                 self.events.append((now_ns, _DONE, job.id, job.index, 0))
@@ -157,11 +162,11 @@ class Lifecycle:
             self._ready[:] = [entry for entry in self._ready if entry[3] is not job]
             heapify(self._ready)
         if self.rows is not None:
-            self.rows.append((
+            self.rows[job.slot] = (
                 job.id, job.index, job.arrival_ns, job.release_ns, job.start_ns, now_ns,
                 job.deadline_ns if job.deadline_ns < NEVER else None, outcome,
                 None if job.start_ns is None else 0, job.preemptions, job.work_ns - job.remaining_ns,
-            ))  # fmt: skip
+            )  # fmt: skip
         elif self._emits:
             # A job that is killed before its deadline is missed at the kill; one that is cut off is not.
             if self._traced and outcome is not _CUT and job.index >= job.missed:

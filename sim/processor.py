@@ -58,7 +58,7 @@ class Processor(Lifecycle):
         tie: Tie = "running",
         seed: int = 0,
         traced: bool = True,
-        rows: list[Row] | None = None,
+        rows: list[Row | None] | None = None,
     ) -> None:
         super().__init__(tasks, policy, work_ns, overrun=overrun, tie=tie, seed=seed, traced=traced, rows=rows)
         self.env = env
@@ -153,10 +153,10 @@ class Processor(Lifecycle):
             if finish_ns == now and run is not None:
                 if rows is not None:
                     deadline_ns = run.deadline_ns
-                    rows.append((
+                    rows[run.slot] = (
                         run.id, run.index, run.arrival_ns, run.release_ns, run.start_ns, now,
                         deadline_ns if deadline_ns < NEVER else None, _EXIT, 0, run.preemptions, run.work_ns,
-                    ))  # fmt: skip
+                    )  # fmt: skip
                 elif emits:
                     events.append((now, _EXIT, run.id, run.index, 0))
                 run.active = False
@@ -200,6 +200,9 @@ class Processor(Lifecycle):
                 if job.active:
                     self._queue_behind(job, index, arrival_ns, now)
                     continue
+                if rows is not None:
+                    job.slot = len(rows)
+                    rows.append(None)
                 # As Lifecycle._begin, for the common case that nothing is in the way.
                 job.active = True
                 job.index = index

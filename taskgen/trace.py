@@ -7,6 +7,7 @@ None. A simulator that records jobs only fills it with finished job rows.
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -121,7 +122,7 @@ class Trace:
     def of_jobs(
         cls, tasks: Iterable[Parameters], rows: Sequence[tuple[Any, ...]], *, end_ns: int, capabilities: Capabilities
     ) -> "Trace":
-        """Make a trace without events from job rows in the order of `Job`'s fields; they become jobs on access."""
+        """Make a trace without events from rows, in the order of releases, of `Job`'s fields; jobs on access."""
         trace = cls(tasks, capabilities=capabilities)
         trace._rows = rows
         trace.end_ns = end_ns
@@ -203,7 +204,7 @@ class Trace:
             if self._rows is None:
                 self._jobs = tuple(record.job() for record in self._records)
             else:
-                self._jobs = tuple(map(Job._make, sorted(self._rows, key=_by_release)))
+                self._jobs = tuple(map(_JOB, self._rows))
         return self._jobs
 
     def jobs_of(self, task_id: int) -> Iterator[Job]:
@@ -274,10 +275,8 @@ class Trace:
         write_gantt(self, Path(path))
 
 
-def _by_release(row: tuple[Any, ...]) -> tuple[int, int, int]:
-    task_id, index, _, release_ns, _, finish_ns, *_ = row
-    return (finish_ns if release_ns is None else release_ns, task_id, index)  # dropped at its release: no release
-
+# Job._make without its check of the length.
+_JOB = partial(tuple.__new__, Job)
 
 _HANDLERS = {
     EventType.MIGRATE: Trace._run,
