@@ -80,9 +80,9 @@ class FixedPriority(JobFixedPriority):
         """Return the tasks' priorities; each task needs one."""
         for task in tasks:
             if task.priority is None or task.priority == NO_PRIORITY:
-                given = "has none" if task.priority is None else f"priority: {NO_PRIORITY} means none"
+                given = "is missing" if task.priority is None else f"{NO_PRIORITY} means none"
                 raise InputError(
-                    f"task {task.id}: {given}, policy fp needs a priority 0..{LEAST_URGENT} for each task",
+                    f"task {task.id}: priority: {given}, policy fp needs 0..{LEAST_URGENT} for each task",
                     hint="give it one, or choose --policy rm, dm, edf or auto",
                 )
         return {task.id: task.priority for task in tasks}

@@ -95,7 +95,13 @@ class Processor(Lifecycle):
         self._poke()
 
     def fail(self, task_id: int) -> None:
-        """Let the current job of a task end with an error, now; nothing happens if it has none."""
+        """Let the current job of a task end with an error, now; nothing happens if it has none.
+
+        Raises:
+            ValueError: there is no such task.
+        """
+        if all(job.id != task_id for job in self._jobs):
+            raise ValueError(f"there is no task {task_id!r} to fail")
         self._failing.append(task_id)
         self._poke()
 
