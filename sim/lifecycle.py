@@ -176,8 +176,11 @@ class Lifecycle:
         job.active = False
         self._succeed(job, now_ns)
 
-    def _report_misses(self, until_ns: int) -> None:
-        """Report each unfinished job whose absolute deadline is at or before `until_ns`, and find the next one."""
+    def _report_misses(self, until_ns: int, since_ns: int = 0) -> None:
+        """Report each unfinished job whose absolute deadline is at or before `until_ns`, and find the next one.
+
+        A job that jitter released after its deadline was missed before anybody heard of it: reported at `since_ns`.
+        """
         missed: list[tuple[int, int, int]] = []
         self._watch_ns = NEVER
         for job in self._jobs:
@@ -190,7 +193,7 @@ class Lifecycle:
                     if deadline_ns < self._watch_ns:
                         self._watch_ns = deadline_ns
                     break
-                missed.append((deadline_ns, job.id, index))
+                missed.append((max(deadline_ns, since_ns), job.id, index))
                 index += 1
             job.missed = index
         if not missed:
@@ -200,6 +203,6 @@ class Lifecycle:
     def _set_kill(self, job: Job) -> None:
         critical_ns = job.task.critical_ns
         job.kill_ns = NEVER if critical_ns is None else job.release_ns + critical_ns
-        if self._overrun == "kill":
-            job.kill_ns = min(job.kill_ns, job.deadline_ns)
+        if self._overrun == "kill":  # jitter may carry a release past the deadline: then it dies at once
+            job.kill_ns = min(job.kill_ns, max(job.deadline_ns, job.release_ns))
         self._timer_ns = min(self._timer_ns, job.kill_ns)

@@ -22,8 +22,8 @@ from taskgen.parameters import LEAST_URGENT, NO_PRIORITY, Parameters
 if TYPE_CHECKING:
     from sim.job import Job
 
-#: Ranks by deadline begin behind the last fixed priority, so one scale holds both bands.
-DEADLINE_BAND = 1 << 32
+#: Ranks by deadline begin behind all fixed ones (which may be times, so below 2^63): one scale holds both bands.
+DEADLINE_BAND = 1 << 64
 
 
 class Policy:

@@ -69,6 +69,7 @@ class Processor(Lifecycle):
         self._blocked_ns = 0  # the core serves an interrupt until then
         self._interrupt_ns = 0  # asked for at this instant
         self._failing: list[int] = []
+        self._jittery = any(task.jitter_ns for task in tasks)
         self._idle = False
         self._wake: simpy.Event | None = None
         self._releases = [(self._release_ns(job, 0, 0), job.id, job) for job in self._jobs]
@@ -128,9 +129,11 @@ class Processor(Lifecycle):
             self._arm(self.env.now)
             return
         next_ns = self.advance(min(limit_ns, self.horizon_ns))
+        if self.over:
+            return
         if next_ns >= self.horizon_ns and limit_ns > self.horizon_ns:
             self.cut(self.horizon_ns)
-        elif not self.over:
+        else:
             self._arm(min(next_ns, self.horizon_ns))
 
     # -- the instants --------------------------------------------------------------------------------------------
@@ -139,7 +142,7 @@ class Processor(Lifecycle):
         """Process the instants before `limit_ns`, at most 1000 of them; return the next one (NEVER if none)."""
         releases, ready, events, rows = self._releases, self._ready, self.events, self.rows
         emits, traced, general, index_tie = self._emits, self._traced, self._general, self._index_tie
-        skips = self._overrun == "skip"
+        skips, jittery = self._overrun == "skip", self._jittery
         run, entry, finish_ns = self.running, self._running_entry, self._finish_ns
         now = self.now_ns
         for _ in repeat(None, _CHUNK):
@@ -229,6 +232,13 @@ class Processor(Lifecycle):
                 else:
                     heappush(ready, (DEADLINE_BAND + deadline_ns, 0 if index_tie else now, job.id, job))
 
+            if jittery:  # what is released after its deadline is late at once, and may be dead
+                if self._watch_ns <= now:
+                    self._report_misses(now, now)
+                if self._timer_ns <= now:
+                    self.running, self._running_entry, self._finish_ns = run, entry, finish_ns
+                    self._on_timer(now)
+                    run, entry, finish_ns = self.running, self._running_entry, self._finish_ns
             if general:
                 if not happened:  # a timer that is no more: a rank that depends on time must not notice
                     continue

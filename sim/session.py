@@ -1,8 +1,10 @@
 """SimSession: the simulator behind the Session interface."""
 
+import copy
 import gc
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
@@ -15,11 +17,12 @@ from sim.processor import Processor
 from sim.support import check_supported
 from sim.workload import PANDABOARD, Workload, load
 from taskgen import registry
-from taskgen.errors import UsageError
+from taskgen.errors import TaskgenError, UsageError
 from taskgen.events import Event
+from taskgen.registry import describe
 from taskgen.session import Capabilities, Plan, Session, Target
 from taskgen.trace import Trace
-from taskgen.units import Milliseconds, to_ns
+from taskgen.units import Milliseconds, format_ms, to_ns
 
 # Event._make without its check of the length, which the processor keeps.
 _EVENT = partial(tuple.__new__, Event)
@@ -102,10 +105,22 @@ class SimSession(Session):
         plan = super().check(taskset, **options)
         for task in plan.tasks:
             self.workload.execution_ns(task)
+        self._bound = (plan, self._bind(plan))
+        own = self.processes or not _is_ready_made(self._bound[1])
+        return replace(plan, exact=plan.exact and not own)
+
+    def _bind(self, plan: Plan) -> Policy:
+        """Return a policy of its own for a run: several may go on at the same time."""
         policy = self.policy()
-        policy.bind(plan.tasks)
-        self._bound = (plan, policy)
-        return plan
+        try:
+            policy.bind(plan.tasks)
+        except TaskgenError:
+            raise
+        except Exception as error:
+            if _is_ready_made(policy):
+                raise
+            raise _users_fault(policy, error) from error
+        return policy
 
     def events(self, plan: Plan) -> Generator[Event, None, None]:
         """Simulate the plan, event by event."""
@@ -127,19 +142,15 @@ class SimSession(Session):
             for _ in self._steps(plan, processor):
                 pass
         finished = cast("list[Row]", rows)  # each released job has ended, if only by being cut off
-        trace = Trace.of_jobs(plan.tasks, finished, end_ns=processor.now_ns, capabilities=SimSession.capabilities)
-        trace.finish(plan)
-        return trace
+        return Trace.of_jobs(plan.tasks, finished, end_ns=processor.now_ns, capabilities=SimSession.capabilities)
 
     def _processor(self, plan: Plan, rows: "list[Row | None] | None" = None) -> Processor:
         bound_to, policy = self._bound
-        if bound_to is not plan:
-            policy = self.policy()
-            policy.bind(plan.tasks)
+        same = bound_to is not None and bound_to.tasks is plan.tasks
         return Processor(
             simpy.Environment(),
             plan.tasks,
-            policy,
+            policy if same else self._bind(plan),
             self.workload.execution_ns,
             horizon_ns=plan.horizon.time_ns,
             overrun=self.overrun,
@@ -152,13 +163,19 @@ class SimSession(Session):
     def _steps(self, plan: Plan, processor: Processor) -> Iterator[None]:
         """Step the environment until the run is over, yielding after each step."""
         env = processor.env
+        own = self.processes or not _is_ready_made(processor.policy)
         for process in self.processes:
             env.process(process(env, processor))
         while not processor.over:
             if plan.stopped():
                 processor.cut(processor.now_ns)
             else:
-                env.step()
+                try:
+                    env.step()
+                except Exception as error:
+                    if not own or isinstance(error, TaskgenError):
+                        raise
+                    raise _users_fault(processor.policy, error) from error
             yield
 
 
@@ -182,6 +199,18 @@ def simulate(taskset: "TaskSet", *, horizon_ms: Milliseconds | None = None, **op
         return trace
 
 
+def _is_ready_made(policy: Policy) -> bool:
+    return type(policy).__module__.startswith("sim.")
+
+
+def _users_fault(policy: Policy, error: Exception) -> UsageError:
+    """Return the error for a policy, or a process beside it, that raised: not the target's fault."""
+    return UsageError(
+        f"policy {type(policy).__name__} or a process beside it failed: {describe(error)}",
+        hint="run it with --debug to see where",
+    )
+
+
 @contextmanager
 def _collector_paused() -> Iterator[None]:
     """Pause the cyclic garbage collector: rows make no cycles, and to look for some doubles the time of a long run."""
@@ -199,12 +228,16 @@ def _policy_class(policy: str | Policy | type[Policy], quantum_ns: int | None) -
     found = registry.load("policies", policy) if isinstance(policy, str) else policy
     if not isinstance(found, Policy) and not (isinstance(found, type) and issubclass(found, Policy)):
         raise UsageError(f"policy {policy!r}: {found!r} is no sim.Policy", hint="derive the class from sim.Policy")
-    if quantum_ns is not None and not (quantum_ns and found.quantum_ns):
-        what = "expected more than 0" if found.quantum_ns else f"policy {policy!r} has no quantum"
-        raise UsageError(f"quantum_ms: {quantum_ns / 1_000_000}: {what}", hint="leave it out")
+    own_ns = found.quantum_ns
+    if own_ns is not None and (isinstance(own_ns, bool) or not isinstance(own_ns, int) or own_ns <= 0):
+        raise UsageError(f"policy {policy!r}: quantum_ns: {own_ns!r:.40}, expected whole nanoseconds > 0, or None")
+    if quantum_ns is not None and not (quantum_ns and own_ns):
+        what = "expected more than 0" if own_ns else f"policy {policy!r} has no quantum"
+        raise UsageError(f"quantum_ms: {format_ms(quantum_ns)}: {what}", hint="leave it out")
 
     def make() -> Policy:
-        made: Policy = found() if isinstance(found, type) else found
+        # An object given is a template: runs may go on in several threads, each with a policy of its own.
+        made: Policy = found() if isinstance(found, type) else copy.copy(found)
         if quantum_ns is not None:
             made.quantum_ns = quantum_ns
         return made

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from taskgen.parameters import Parameters
-from taskgen.units import MAX_NS
+from taskgen.units import MAX_NS, format_ms
 
 #: A task's releases are followed up to this many jobs.
 MAX_JOBS = 10_000
@@ -59,9 +59,15 @@ def choose_horizon(
 def _end_of_jobs(tasks: Sequence[Parameters]) -> Horizon:
     last_ns = max(task.arrival_ns((task.jobs or 1) - 1) + task.jitter_ns for task in tasks)
     longest_ns = max(max(task.period_ns, task.deadline_ns or 0) for task in tasks)
-    # Neither period nor deadline anywhere: nothing in the set sets a scale, so a board's minute does.
-    slack_ns = MAX_JOBS * longest_ns or DEFAULT_RUN_NS
-    return Horizon(last_ns + slack_ns, "end of the last job")
+    known = all(task.wcet_ns is not None for task in tasks)
+    work_ns = sum((task.wcet_ns or 0) * (task.jobs or 1) for task in tasks)
+    # Neither period nor deadline anywhere: nothing in the set sets a scale, so the work or a board's minute does.
+    slack_ns = MAX_JOBS * longest_ns or max(DEFAULT_RUN_NS, work_ns)
+    within = known and work_ns <= slack_ns
+    bound = (
+        "end of the last job" if within else f"end of the last job, at most {format_ms(slack_ns)} ms after its release"
+    )
+    return Horizon(last_ns + slack_ns, bound)
 
 
 def is_exact(tasks: Sequence[Parameters], *, cores: int = 1) -> bool:

@@ -115,6 +115,7 @@ class Trace:
         self._records: list[_Record] = []
         self._open: dict[tuple[int, int], _Record] = {}
         self._spans: list[Span] = []
+        self._done: set[int] = set()
         self._jobs: tuple[Job, ...] | None = None
         self._rows: Sequence[tuple[Any, ...]] | None = None
 
@@ -141,6 +142,8 @@ class Trace:
         self.end_ns = max(self.end_ns, time_ns)
         if task_id is None or job is None:
             return
+        if kind is EventType.JOBS_DONE:
+            self._done.add(task_id)
         handler = _HANDLERS.get(kind)
         if handler is not None:
             record = self._open.get((task_id, job)) or self._begin(task_id, job)
@@ -149,8 +152,12 @@ class Trace:
             self._end(self._open.get((task_id, job)) or self._begin(task_id, job), time_ns, kind)
 
     def finish(self, plan: Plan) -> None:
-        """Note that the run of `plan` is over: endless tasks ran to its horizon, unless it was stopped."""
-        if not plan.stopped() and any(task.jobs is None for task in plan.tasks):
+        """Note that the run of `plan` is over: what wasn't done ran to its horizon, unless it was stopped."""
+        # Only a session that traces is trusted to say JOBS_DONE for each task that is.
+        traced = self.capabilities.trace
+        if not plan.stopped() and any(
+            task.jobs is None or (traced and task.id not in self._done) for task in plan.tasks
+        ):
             self.end_ns = max(self.end_ns, plan.horizon.time_ns)
 
     def _begin(self, task_id: int, index: int) -> _Record:

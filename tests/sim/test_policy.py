@@ -185,9 +185,12 @@ class Watching(Policy):
 
     dynamic = True
 
-    def bind(self, tasks: Any) -> None:
-        self.ids = [task.id for task in tasks]
+    def __init__(self) -> None:
+        self.ids: list[int] = []
         self.seen: list[tuple[int, ...]] = []
+
+    def bind(self, tasks: Any) -> None:
+        self.ids += [task.id for task in tasks]
 
     def rank(self, job: Any, now_ns: int) -> Any:
         times = (now_ns, job.release_ns, job.deadline_ns, job.remaining_ns)
@@ -224,7 +227,7 @@ def test_a_policy_without_rank_says_so() -> None:
     class Nothing(Policy):
         """Forgot to override rank."""
 
-    with pytest.raises(NotImplementedError, match=r"Nothing has no rank\(\)"):
+    with pytest.raises(UsageError, match=r"Nothing has no rank\(\)"):
         simulate(single(1), policy=Nothing)
 
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import warnings
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -14,9 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim import EarliestDeadlineFirst, Policy, SimSession, simulate
+from sim import EarliestDeadlineFirst, JobFixedPriority, Policy, SimSession, simulate
 from taskgen import Event, EventType, Target, TaskSet
 from taskgen.errors import InputError, SessionBusy, Unsupported, UsageError
+from taskgen.parameters import Parameters
 from taskgen.testing import check_session
 from taskgen.units import NS_PER_MS
 
@@ -119,7 +120,7 @@ def test_a_policy_is_a_name_a_class_or_an_object(policy: Any) -> None:
 @pytest.mark.parametrize("priority", [{}, {"priority": 128}])
 def test_fp_needs_a_priority_for_each_task_and_names_the_one_without(priority: dict[str, int]) -> None:
     tasks = TaskSet([{"executiontime": 1, "period": 4, "priority": 1}, {"executiontime": 1, "period": 5, **priority}])
-    with pytest.raises(InputError, match=r"^task 1: .*policy fp needs a priority 0\.\.127") as caught:
+    with pytest.raises(InputError, match=r"^task 1: .*policy fp needs 0\.\.127") as caught:
         SimSession(policy="fp").run(tasks)
     assert "--policy" in caught.value.hint
 
@@ -422,3 +423,85 @@ def test_messages_name_what_a_user_wrote() -> None:
     """Errors of a policy from a file name the file."""
     with pytest.raises(UsageError, match=re.escape("nowhere.py: there is no such file")):
         SimSession(policy="nowhere.py:Mine")
+
+
+# -- releases that jitter carries past the deadline ------------------------------------------------------------------
+
+LATE_RELEASE = {"executiontime": 2, "period": 10, "deadline": 2, "jitter": 9, "numberofjobs": 1}
+
+
+def test_a_job_released_after_its_deadline_is_missed_at_its_release() -> None:
+    events = list(SimSession().run(TaskSet([LATE_RELEASE]), horizon_ms=40))
+    assert [event.time_ns for event in events] == sorted(event.time_ns for event in events)
+    (release,) = [event for event in events if event.type is EventType.RELEASE]
+    (miss,) = [event for event in events if event.type is EventType.DEADLINE_MISS]
+    assert miss.time_ns == release.time_ns > 2 * NS_PER_MS
+
+
+def test_under_overrun_kill_it_dies_at_its_release_and_never_runs() -> None:
+    urgent = {"executiontime": 5, "period": 20, "offset": 7, "numberofjobs": 1, "priority": 1}
+    trace = simulate(TaskSet([LATE_RELEASE | {"priority": 0}, urgent]), policy="fp", overrun="kill", horizon_ms=40)
+    whole, dead = trace.jobs
+    assert (dead.outcome, dead.start_ns, dead.executed_ns) == (EventType.EXIT_CRITICAL, None, 0)
+    assert dead.finish_ns == dead.release_ns
+    assert (whole.start_ns, whole.finish_ns) == (7 * NS_PER_MS, 12 * NS_PER_MS)
+
+
+# -- where a trace ends ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("trace", [True, False])
+@pytest.mark.parametrize(("horizon_ms", "jobs", "end_ms"), [(None, 2, 101), (50, 2, 50), (50, 0, 50), (500, 2, 101)])
+def test_a_trace_ends_with_its_jobs_or_at_the_horizon(
+    trace: bool, horizon_ms: int | None, jobs: int, end_ms: int
+) -> None:
+    taskset = TaskSet([{"executiontime": 1, "period": 100, "numberofjobs": jobs}])
+    result = simulate(taskset, trace=trace, horizon_ms=horizon_ms)
+    assert result.end_ns == end_ms * NS_PER_MS
+    assert result.utilization == len(result.jobs) / end_ms
+
+
+# -- policies of the user's own --------------------------------------------------------------------------------------
+
+
+class Shared(JobFixedPriority):
+    def priorities(self, tasks: Sequence[Parameters]) -> dict[int, int | None]:
+        return {task.id: None if task.deadline_ns else task.period_ns for task in tasks}
+
+
+def test_fixed_ranks_may_be_as_large_as_times() -> None:
+    """A rank of 5000 ms in ns still goes before any deadline."""
+    taskset = TaskSet([{"executiontime": 3, "period": 5000}, {"executiontime": 1, "period": 100, "deadline": 100}])
+    spans = simulate(taskset, policy=Shared(), horizon_ms=10).gantt
+    assert [span.task_id for span in spans] == [0, 1]
+
+
+def test_a_policy_object_is_a_template() -> None:
+    policy = Shared()
+    simulate(TaskSet([{"executiontime": 3, "period": 5000}]), policy=policy, horizon_ms=10)
+    assert not hasattr(policy, "fixed")
+
+
+@pytest.mark.parametrize("quantum_ns", [0, -5, 1e6 / 3, True])
+def test_a_quantum_is_whole_nanoseconds(quantum_ns: Any) -> None:
+    policy = type("Odd", (Shared,), {"quantum_ns": quantum_ns})
+    with pytest.raises(UsageError, match=r"quantum_ns: .*expected whole nanoseconds > 0"):
+        SimSession(policy=policy)
+
+
+def test_a_bug_in_a_policy_is_its_authors_fault() -> None:
+    class Broken(Policy):
+        def rank(self, job: Any, now_ns: int) -> Any:
+            return job.nope
+
+    with pytest.raises(UsageError, match=r"policy Broken .*AttributeError"):
+        simulate(TaskSet([{"executiontime": 3, "period": 5000}]), policy=Broken)
+
+
+def test_only_what_the_theorem_covers_is_called_exact() -> None:
+    taskset = TaskSet([{"executiontime": 1, "period": 4}])
+    assert SimSession().check(taskset).exact
+    assert not SimSession(policy=Shared()).check(taskset).exact
+    assert not SimSession(processes=(lambda env, processor: iter(()),)).check(taskset).exact  # type: ignore[arg-type,return-value]
+    cut = TaskSet([{"executiontime": 20_000, "period": 0, "deadline": 1}])
+    assert not SimSession().check(cut).exact

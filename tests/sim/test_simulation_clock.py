@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from sim import Policy, Processor, SimSession, simulate
 from taskgen import Event, EventType, TaskSet, Trace
+from taskgen.errors import UsageError
 from taskgen.units import NS_PER_MS
 
 MS = NS_PER_MS
@@ -297,7 +298,7 @@ def test_a_periodic_interrupt_is_a_task_above_all_others(tasks: TaskSet, wcet: i
 
 @pytest.mark.parametrize("duration_ns", [-1, 1.5, 2.0, True, "1"])
 def test_an_interrupt_lasts_whole_nanoseconds(duration_ns: Any) -> None:
-    with pytest.raises(ValueError, match=r"interrupt of .*: expected whole nanoseconds >= 0"):
+    with pytest.raises(UsageError, match=r"ValueError: interrupt of .*: expected whole nanoseconds >= 0"):
         simulate(ONE, horizon_ms=10, processes=(at(1, lambda processor: processor.interrupt(duration_ns)),))
 
 
@@ -307,7 +308,7 @@ def test_a_clock_that_counts_floats_is_refused(action: Callable[[Processor], obj
         yield env.timeout(0.5)
         action(processor)
 
-    with pytest.raises(TypeError, match=r"the simulation clock is at 0\.5, expected integer nanoseconds"):
+    with pytest.raises(UsageError, match=r"TypeError: the simulation clock is at 0\.5, expected integer nanoseconds"):
         simulate(ONE, horizon_ms=10, processes=(process,))
 
 
@@ -318,7 +319,7 @@ def test_an_error_in_a_process_reaches_who_reads_the_events() -> None:
 
     session = SimSession(processes=(broken,))
     seen: list[Event] = []
-    with pytest.raises(ZeroDivisionError, match="mine"):
+    with pytest.raises(UsageError, match="ZeroDivisionError: mine"):
         seen.extend(session.run(ONE, horizon_ms=30))
     assert not session.active
     assert [event.time_ns // MS for event in seen if event.type is EventType.EXIT] == [3, 13]

@@ -182,5 +182,7 @@ def test_an_endless_set_lasts_until_its_horizon_unless_it_is_stopped(jobs: int, 
     plan = Plan(tasks, taskset, Horizon(20 * MS, "requested"), None, exact=False, stopped=flag.is_set)
     trace = Trace(tasks)
     trace.append(Event(3 * MS, EventType.EXIT, 0, 0, 0))
+    if jobs:
+        trace.append(Event(3 * MS, EventType.JOBS_DONE, 0, 0, 0))
     trace.finish(plan)
     assert trace.end_ns == end_ms * MS
