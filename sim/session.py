@@ -237,7 +237,10 @@ def _policy_class(policy: str | Policy | type[Policy], quantum_ns: int | None) -
 
     def make() -> Policy:
         # An object given is a template: runs may go on in several threads, each with a policy of its own.
-        made: Policy = found() if isinstance(found, type) else copy.copy(found)
+        try:
+            made: Policy = found() if isinstance(found, type) else copy.copy(found)
+        except Exception as error:
+            raise UsageError(f"policy {policy!r}: making it failed: {describe(error)}") from error
         if quantum_ns is not None:
             made.quantum_ns = quantum_ns
         return made

@@ -138,7 +138,7 @@ def _refuse_choices(task: Mapping[str, Any], label: str) -> None:
     for path, value in walk(task):
         raise Unsupported(
             f"{label}: {dotted(path)}: {short(value)} is a choice, a session runs one variant",
-            hint="run each of taskset.variants(), or the set through a Distributor",
+            hint="run each of taskset.variants(); a choice inside a choice isn't expanded",
         )
 
 

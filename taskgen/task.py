@@ -61,6 +61,7 @@ class Task(dict[str, Any]):
         new = type(self).__new__(type(self))
         self.settle()
         new.update({key: value if not isinstance(value, dict) else copy_nested(value) for key, value in self.items()})
+        vars(new).update(vars(self))
         return new
 
     def __repr__(self) -> str:

@@ -9,15 +9,19 @@
 
 import itertools
 import random
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sized
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, overload
 
 from taskgen.errors import InputError
-from taskgen.task import Block, Task
+from taskgen.task import Block, Task, call_block
 
 if TYPE_CHECKING:
     from taskgen.variants import Variants
+
+
+#: Choices of more ids than this are left to the check of each variant.
+_MANY_IDS = 10_000
 
 
 class TaskSet:
@@ -59,7 +63,13 @@ class TaskSet:
         self._tasks.append(task)
 
     def _next_id(self) -> int:
-        used = {task["id"] for task in self._tasks if isinstance(task.get("id"), int)}
+        used: set[Any] = set()
+        for task in self._tasks:
+            number = task.get("id")
+            if isinstance(number, int):
+                used.add(number)
+            elif isinstance(number, Sized) and not isinstance(number, str) and len(number) <= _MANY_IDS:
+                used.update(number)  # type: ignore[arg-type]  # a choice of ids: any of them will be taken
         return next(number for number in itertools.count(len(self._tasks)) if number not in used)
 
     def variants(self) -> "Variants[TaskSet]":
@@ -148,4 +158,5 @@ class BlockTaskSet(TaskSet):
             if not blocks:
                 raise InputError(f"block {number + 1}: the list of blocks is empty, expected at least one")
         for combination in itertools.product(*lists) if lists else ():
-            self.append(task_class(*combination, rng=rng))
+            # The blocks are called here, so that a Task class of one's own needs to know nothing of `rng`.
+            self.append(task_class(*[call_block(block, rng) for block in combination]))

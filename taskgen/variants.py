@@ -18,6 +18,7 @@ from typing import Any, Generic, TypeVar, cast, overload
 
 from taskgen.choice import ATOMIC, Drawn, Path, copy_value, empty, values_of, walk
 from taskgen.diagonal import diagonals, position_at
+from taskgen.errors import InputError
 from taskgen.task import Task, copy_nested
 from taskgen.taskset import TaskSet
 
@@ -165,7 +166,7 @@ def _variants(space: "_Space[Any]") -> Variants[Any]:
         if draw.exhausted and not draw.drawn:
             raise empty(slot.path)
     total = space.total()
-    return Variants(space, range(_ENDLESS if total is None else total))
+    return Variants(space, range(_ENDLESS * space.inner if total is None else total))
 
 
 def _range_size(indices: range) -> int:
@@ -192,6 +193,8 @@ class _Space(Generic[V]):
     def __init__(self, tasks: list[Task], *, single: bool) -> None:
         self.single = single
         self.kinds = [type(task) for task in tasks]
+        #: What tasks of the user's own classes carry beside their attributes.
+        self.own = [{key: value for key, value in vars(task).items() if key != "variant_index"} for task in tasks]
         self.templates: list[dict[str, Any]] = [copy_nested(task) for task in tasks]
         slots: list[_Slot] = []
         for number, task in enumerate(tasks):
@@ -300,11 +303,22 @@ class _Space(Generic[V]):
         return digits
 
 
+def _refuse_iterator(path: Path, value: Any) -> None:
+    """Refuse an element that can't be copied: elements are taken whole, choices inside them aren't expanded."""
+    inner = next(walk(value), (path, None))[1] if isinstance(value, dict) else value
+    if isinstance(inner, Iterator | Drawn):
+        raise InputError(
+            f"{'.'.join(path)}: {value!r:.60} is a choice inside a choice",
+            hint="list its values one by one, or make the inner one a choice of its own",
+        )
+
+
 class _Cursor(Generic[V]):
     """The current combination: templates with values filled in, from which fresh tasks are made."""
 
     def __init__(self, space: _Space[V]) -> None:
         self._kinds = space.kinds
+        self._own = space.own
         self._single = space.single
         self._templates = [copy_nested(template) for template in space.templates]
         # Keys whose values may be changed in place, so that each variant needs a copy of its own.
@@ -320,9 +334,12 @@ class _Cursor(Generic[V]):
     def put(self, slot: _Slot, value: Any) -> None:
         node = self._templates[slot.task]
         path = slot.path
+        plain = type(value) in ATOMIC
+        if not plain:
+            _refuse_iterator(path, value)
         if len(path) == 1:
             node[path[0]] = value
-            if type(value) not in ATOMIC:
+            if not plain:
                 self._mutable[slot.task].add(path[0])
             return
         for key in path[:-1]:
@@ -331,9 +348,11 @@ class _Cursor(Generic[V]):
 
     def variant(self, index: int) -> V:
         tasks = []
-        for kind, template, mutable in zip(self._kinds, self._templates, self._mutable, strict=True):
+        for kind, own, template, mutable in zip(self._kinds, self._own, self._templates, self._mutable, strict=True):
             task = kind.__new__(kind)
             task.update(template)
+            if own:
+                vars(task).update(own)
             for key in mutable:
                 task[key] = copy_value(template[key])
             tasks.append(task)

@@ -15,7 +15,11 @@ def Value(deadline_ms: Any) -> Attributes:
 
 
 Custom = Value
-Variants = Value(_ALL)
+
+
+def Variants() -> Attributes:
+    """Make one variant per deadline."""
+    return Value(_ALL)
 
 
 def Random(*, rng: random.Random) -> Attributes:

@@ -15,7 +15,11 @@ def Value(period_ms: Any) -> Attributes:
 
 
 Custom = Value
-Variants = Value(_ALL)
+
+
+def Variants() -> Attributes:
+    """Make one variant per period."""
+    return Value(_ALL)
 
 
 def Random(*, rng: random.Random) -> Attributes:

@@ -15,7 +15,11 @@ def Value(priority: Any) -> Attributes:
 
 
 Custom = Value
-Variants = Value(_ALL)
+
+
+def Variants() -> Attributes:
+    """Make one variant per priority."""
+    return Value(_ALL)
 
 
 def Random(*, rng: random.Random) -> Attributes:

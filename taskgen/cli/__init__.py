@@ -5,6 +5,7 @@ This package turns arguments into one call of a core function each, and errors i
 130 Ctrl-C.
 """
 
+import contextlib
 import functools
 import os
 import sys
@@ -62,6 +63,7 @@ def _main_options(
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
+    _prepare_streams()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", UserWarning)
@@ -80,10 +82,14 @@ def _run(arguments: Sequence[str], *, debug: bool) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return EXIT_INTERRUPTED
     except _ArgumentError as error:
-        return _report(_message(error), "see `taskgen --help`", 2, debug=debug)
+        message = _message(error)  # empty where typer has shown the help instead
+        return _report(message, "see `taskgen --help`", 2, debug=debug) if message else 2
     except BrokenPipeError:
         _silence_stdout()
         return 0
+    except OSError as error:
+        _silence_stdout()
+        return _report(f"can't write: {error.strerror or error}", "look at the disk and the place", 2, debug=debug)
     except Exception as error:  # noqa: BLE001  # the last resort: our bug, in one line
         hint = "this is a bug in taskgen; run it again with --debug for the traceback"
         return _report(f"internal error: {registry.describe(error)}", hint, EXIT_BUG, debug=debug)
@@ -95,12 +101,12 @@ def _quiet(command: Callable[P, int | None]) -> Callable[P, int | None]:
 
     @functools.wraps(command)
     def run_quietly(*args: P.args, **kwargs: P.kwargs) -> int | None:
+        code: int | None = 0
         try:
             code = command(*args, **kwargs)
             sys.stdout.flush()
         except BrokenPipeError:
             _silence_stdout()
-            return 0
         return code
 
     return run_quietly
@@ -131,8 +137,20 @@ def _warn_once() -> Callable[..., None]:
     return show
 
 
+def _prepare_streams() -> None:
+    """Make sure that there are streams, and that no character of a description can break them."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed by the shell
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115, PTH123  # open until the end
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def _silence_stdout() -> None:
     """Whoever read our output has gone: let nothing complain when the interpreter flushes."""
-    devnull = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(devnull, sys.stdout.fileno())
-    os.close(devnull)
+    with contextlib.suppress(OSError, ValueError):  # a stream that is no file has nothing to silence
+        number = sys.stdout.fileno()
+        devnull = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(devnull, number)
+        os.close(devnull)

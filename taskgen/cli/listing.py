@@ -2,6 +2,8 @@
 
 import inspect
 import json
+import sys
+from contextlib import redirect_stdout
 from types import ModuleType
 from typing import Annotated, Any
 
@@ -51,7 +53,8 @@ def list_names(
     name = chosen[0]
     if name not in LISTS:
         raise UsageError(f"there is no list of {name!r}", hint=f"one of: {', '.join(LISTS)}")
-    rows = [(entry, _summary(LISTS[name], entry)) for entry in registry.names(LISTS[name])]
+    with redirect_stdout(sys.stderr):  # plug-ins are imported, and may print
+        rows = [(entry, _summary(LISTS[name], entry)) for entry in registry.names(LISTS[name])]
     if as_json:
         typer.echo(json.dumps({name: [{"name": entry, "summary": text} for entry, text in rows]}))
         return

@@ -1,9 +1,11 @@
 """What a command has seen: the verdict over all runs, the result document, and the first trace for drawing."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 from taskgen.errors import UsageError
-from taskgen.events import EventType
+from taskgen.events import Event, EventType
 from taskgen.monitor import Monitor, Run
 from taskgen.output import check_writable
 from taskgen.report.result import ResultWriter
@@ -21,6 +23,7 @@ class Drawings:
         self._gantt = gantt
         self._chrome = chrome
         self._trace: Trace | None = None
+        self.wanted = gantt is not None or chrome is not None
         if gantt is not None:
             from taskgen.report.gantt import check_gantt
 
@@ -48,6 +51,57 @@ class Drawings:
             self._trace.write_gantt(self._gantt)
         if self._chrome is not None:
             self._trace.write_chrome(self._chrome)
+
+
+class TextSink:
+    """Several text files as one: what is written goes to each."""
+
+    def __init__(self, files: list[IO[str]]) -> None:
+        self._files = files
+
+    def write(self, text: str) -> None:
+        """Write to all files."""
+        for file in self._files:
+            file.write(text)
+
+    def flush(self) -> None:
+        """Flush all files."""
+        for file in self._files:
+            file.flush()
+
+
+class Unheard(Monitor):
+    """A monitor that falls silent when nobody reads what it writes any more, instead of ending the work."""
+
+    def __init__(self, monitor: Monitor) -> None:
+        self._monitor: Monitor = monitor
+        if type(monitor).taskset_event is not Monitor.taskset_event:
+            self.taskset_event = self._event  # type: ignore[method-assign]  # only who listens is told single events
+
+    def taskset_started(self, run: Run) -> None:
+        """Hand it on."""
+        self._hand_on(lambda: self._monitor.taskset_started(run))
+
+    def _event(self, run: Run, event: Event) -> None:
+        self._hand_on(lambda: self._monitor.taskset_event(run, event))
+
+    def taskset_finished(self, run: Run, trace: Trace) -> None:
+        """Hand it on."""
+        self._hand_on(lambda: self._monitor.taskset_finished(run, trace))
+
+    def taskset_stopped(self, run: Run, reason: str) -> None:
+        """Hand it on."""
+        self._hand_on(lambda: self._monitor.taskset_stopped(run, reason))
+
+    def close(self) -> None:
+        """Hand it on."""
+        self._hand_on(self._monitor.close)
+
+    def _hand_on(self, tell: Callable[[], None]) -> None:
+        try:
+            tell()
+        except BrokenPipeError:
+            self._monitor = Monitor()
 
 
 class Outcome(Monitor):

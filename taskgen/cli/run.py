@@ -2,10 +2,12 @@
 
 import inspect
 import json
+import signal
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, redirect_stdout
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack, redirect_stdout, suppress
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
@@ -13,7 +15,7 @@ import typer
 
 from taskgen import registry, tasksets
 from taskgen.cli import options
-from taskgen.cli.outcome import Drawings, Outcome
+from taskgen.cli.outcome import Drawings, Outcome, TextSink, Unheard
 from taskgen.distributor import Distributor
 from taskgen.distributor.source import Work
 from taskgen.errors import InputError, TaskgenError, UsageError
@@ -75,22 +77,28 @@ def run(  # one parameter per option of the command line
         "wire_log": wire_log,
     }  # fmt: skip
     given_options = {key: value for key, value in given.items() if value is not None}
-    goal = None if admission is None else _goal(admission)
-    work, total = _work(taskset or [], file or [], dialect, seed=seed, sample=sample, limit=limit)
-    names = targets or [session or "sim"]
+    _check_distinct({"-o": output, "--gantt": gantt, "--trace": trace})
     drawings = Drawings(gantt, trace)
-    distributor = Distributor(_targets(names, session, given_options, seed))
     failure: TaskgenError | None = None
     with ExitStack() as stack:
-        stack.callback(distributor.close)
         document = _document(stack, output, to_stdout=as_json)
+        goal = None if admission is None else _goal(admission)
+        work, total = _work(taskset or [], file or [], dialect, seed=seed, sample=sample, limit=limit)
+        if document is not None:
+            _check_writable_as_json(work)
+        names = targets or [session or "sim"]
+        distributor = Distributor(_targets(names, session, given_options, seed))
+        stack.callback(distributor.close)
         outcome = Outcome(None if document is None else ResultWriter(document, " ".join(names), seed), drawings)
-        distributor.monitors[:] = [outcome, *_monitors(monitor or [], total)]
+        matters = check or output is not None or drawings.wanted
+        distributor.monitors[:] = [outcome, *_monitors(monitor or [], total, needed=not matters)]
         try:
             distributor.start(work, goal, horizon_ms=horizon, seed=seed, limit=limit)
             distributor.close()
             _check_detached(distributor, outcome)
         except KeyboardInterrupt:
+            with suppress(ValueError):  # not in the main thread: nobody presses Ctrl-C there
+                signal.signal(signal.SIGINT, signal.SIG_IGN)  # the document is closed first
             outcome.end(complete=False)
             typer.echo(f"interrupted: {outcome.finished} variants finished", err=True)
             return 130
@@ -106,6 +114,16 @@ def run(  # one parameter per option of the command line
     return outcome.exit_code(check=check)
 
 
+def _check_distinct(paths: Mapping[str, Path | None]) -> None:
+    seen: dict[Path, str] = {}
+    for option, path in paths.items():
+        if path is None or (path.exists() and not path.is_file()):
+            continue  # a device takes everything
+        other = seen.setdefault(path.resolve(), option)
+        if other != option:
+            raise UsageError(f"{path}: {other} and {option} name the same file", hint="give each its own")
+
+
 def _work(
     names: list[str], files: list[Path], dialect: str | None, *, seed: int, sample: int | None, limit: int | None
 ) -> tuple[Work, float | None]:
@@ -115,10 +133,12 @@ def _work(
         raise UsageError(what, hint="name a task-set with -t (see `taskgen list tasksets`) or a file with -f")
     if dialect is not None and names:
         raise UsageError(f"dialect {dialect!r}: only files have a dialect, -t has none", hint="leave --dialect out")
-    if len(names) + len(files) > 1 or any(path.suffix == ".jsonl" for path in files):
+    if len(names) + len(files) > 1 or any(path.suffix.lower() == ".jsonl" for path in files):
         if sample is not None:
             raise UsageError("--sample needs one task-set", hint="give one -t or one -f")
-        return _several(names, files, dialect, seed), limit
+        sources: list[Iterable[TaskSet]] = [[tasksets.named(name, seed)] for name in names]
+        sources += [_load(path, dialect) for path in files]
+        return chain.from_iterable(sources), limit
     one = tasksets.named(names[0], seed) if names else TaskSet.load(files[0], dialect)
     if not len(one):
         raise InputError("the task-set is empty, expected at least one task")
@@ -129,13 +149,23 @@ def _work(
     return variants, count if limit is None else min(count, limit)
 
 
-def _several(names: list[str], files: list[Path], dialect: str | None, seed: int) -> Iterator[TaskSet]:
+def _load(path: Path, dialect: str | None) -> Iterable[TaskSet]:
+    """Load a file now, but the lines of a .jsonl one by one."""
     from taskgen import document
 
-    for name in names:
-        yield tasksets.named(name, seed)
-    for path in files:
-        yield from document.load_all(path, dialect)
+    if path.suffix.lower() != ".jsonl":
+        return [document.load(path, dialect)]
+    lines = document.load_all(path, dialect)
+    first = next(lines, None)  # a file that isn't there, or holds something else, is known before anything runs
+    return lines if first is None else chain([first], lines)
+
+
+def _check_writable_as_json(work: Work) -> None:
+    """Find out before anything runs that the results can't be told in JSON."""
+    from taskgen import document
+
+    if isinstance(work, Variants):
+        document.to_plain(work[0])
 
 
 def _sample(variants: Variants[TaskSet], size: int, seed: int) -> Variants[TaskSet]:
@@ -163,15 +193,15 @@ def _goal(text: str) -> Mapping[str, Any]:
     return document
 
 
-def _document(stack: ExitStack, output: Path | None, *, to_stdout: bool) -> IO[str] | None:
+def _document(stack: ExitStack, output: Path | None, *, to_stdout: bool) -> TextSink | None:
     """Return where the result document goes, and keep everything else off stdout if it goes there."""
-    document: IO[str] | None = None
+    sinks: list[IO[str]] = []
     if output is not None:
-        document = stack.enter_context(whole_file(output))
+        sinks.append(stack.enter_context(whole_file(output)))
     if to_stdout:
-        document = document or sys.stdout
+        sinks.append(sys.stdout)
         stack.enter_context(redirect_stdout(sys.stderr))
-    return document
+    return TextSink(sinks) if sinks else None
 
 
 def _targets(names: list[str], session: str | None, options: dict[str, Any], seed: int) -> list[Target]:
@@ -184,9 +214,12 @@ def _targets(names: list[str], session: str | None, options: dict[str, Any], see
     return result
 
 
-def _monitors(names: list[str], total: float | None) -> list[Monitor]:
+def _monitors(names: list[str], total: float | None, *, needed: bool) -> list[Monitor]:
+    """Return the monitors; where something else is wanted, too, they may lose their reader without ending the work."""
     monitors = [_monitor(name) for name in names] or [StdOutMonitor()]
     watched = any(isinstance(monitor, ProgressMonitor) for monitor in monitors)
+    if not needed:
+        monitors = [Unheard(monitor) for monitor in monitors]
     if total != 1 and not watched and sys.stderr.isatty():
         monitors.append(ProgressMonitor(total))
     return monitors
@@ -194,7 +227,12 @@ def _monitors(names: list[str], total: float | None) -> list[Monitor]:
 
 def _monitor(name: str) -> Monitor:
     found = registry.load("monitors", name)
-    monitor = found() if callable(found) else found
+    try:
+        monitor = found() if callable(found) else found
+    except TaskgenError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise UsageError(f"monitor {name!r}: making it failed: {registry.describe(error)}") from error
     if not isinstance(monitor, Monitor):
         raise UsageError(f"monitor {name!r}: {found!r:.60} makes no taskgen.monitor.Monitor")
     return monitor

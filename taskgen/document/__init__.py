@@ -80,12 +80,13 @@ def to_xml(taskset: TaskSet, dialect: str | None = None) -> bytes:
     return xml.render(dialects.get(dialect).write(taskset))
 
 
-def from_xml(data: bytes, dialect: str | None = None, source: str = "") -> TaskSet:
+def from_xml(data: bytes | str, dialect: str | None = None, source: str = "") -> TaskSet:
     """Return the task-set of an XML document; `source` ends the message of an error.
 
     Raises:
         InputError: it isn't well-formed or no task-set, or a value is wrong.
     """
+    data = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
     return _parsed(partial(xml.parse, data), dialects.get(dialect), source, _print_notes)
 
 

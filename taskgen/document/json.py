@@ -11,7 +11,7 @@ from typing import Any
 
 from taskgen.choice import Drawn, values_of
 from taskgen.dialect import label_of
-from taskgen.document.limits import MAX_DEPTH, MAX_DIGITS, check_size, decode, too_deep
+from taskgen.document.limits import MAX_DEPTH, MAX_DIGITS, OBJECTS_PER_TASK, check_count, check_size, decode, too_deep
 from taskgen.document.number import Number, decimal_of, text_of, time_of, too_long
 from taskgen.errors import InputError
 from taskgen.parameters import TIMES
@@ -50,11 +50,14 @@ def _text(text: str | bytes) -> str:
 
 
 def _check_depth(text: str) -> None:
-    depth = 0
+    depth = objects = 0
     for token in _TOKEN.finditer(text):
         sign = token[0]
         if sign in "[{":
             depth += 1
+            objects += 1
+            if objects % OBJECTS_PER_TASK == 0:
+                check_count(objects // OBJECTS_PER_TASK)
             if depth > MAX_DEPTH:
                 raise too_deep()
         elif sign in "]}":
@@ -97,6 +100,7 @@ def _tasks(document: object) -> list[Any]:
         raise InputError(f"periodictask: {_shown(document)} is no list of tasks")
     if not document:
         raise InputError("periodictask: the task-set is empty, expected at least one task")
+    check_count(len(document))
     return document
 
 

@@ -5,6 +5,9 @@ import codecs
 from taskgen.errors import InputError
 
 MAX_BYTES = 16 * 1024 * 1024
+MAX_TASKS = 10_000
+#: No task has more lists and objects inside on average: what exceeds this is refused before it is built.
+OBJECTS_PER_TASK = 32
 MAX_DEPTH = 32
 MAX_DIGITS = 4300  #: of one number
 
@@ -20,6 +23,12 @@ def check_size(size: int) -> None:
     """Refuse a document of more than 16 MiB."""
     if size > MAX_BYTES:
         raise InputError("the document is too long, expected at most 16 MiB")
+
+
+def check_count(tasks: int) -> None:
+    """Refuse a document of more than 10 000 tasks."""
+    if tasks > MAX_TASKS:
+        raise InputError(f"the document has too many tasks, expected at most {MAX_TASKS}")
 
 
 def too_deep(where: str = "") -> InputError:

@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 from taskgen.dialect import label_of
-from taskgen.document.limits import MAX_DEPTH, MAX_DIGITS, check_size, decode, too_deep
+from taskgen.document.limits import MAX_DEPTH, MAX_DIGITS, check_count, check_size, decode, too_deep
 from taskgen.document.number import decimal_of, text_of, time_of, too_long
 from taskgen.errors import InputError
 from taskgen.parameters import INTEGERS, TIMES
@@ -137,6 +137,7 @@ class _Tasks:
                 self._open[-2].children.setdefault(element.name, element.children or _value(path, text))
             else:
                 self.found.append(element.children)
+                check_count(len(self.found))
         self._open.pop()
 
     def close(self) -> None:

@@ -6,7 +6,7 @@ and is valid, after any of them.
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import IO
+from typing import Protocol
 
 from taskgen import __version__
 from taskgen.monitor import Run
@@ -17,6 +17,16 @@ from taskgen.units import format_ms
 SCHEMA = 1
 
 
+class Writable(Protocol):
+    """What the document is written to: a text file, or whatever hands the text on."""
+
+    def write(self, text: str, /) -> object:
+        """Write a text."""
+
+    def flush(self) -> object:
+        """Hand on what is buffered."""
+
+
 class ResultWriter:
     """Streams the result document to a text file that stays the caller's.
 
@@ -24,7 +34,7 @@ class ResultWriter:
     document behind. `target` is what the user asked for; each run names the target that it ran on.
     """
 
-    def __init__(self, file: IO[str], target: str, seed: int, *, started: datetime | None = None) -> None:
+    def __init__(self, file: Writable, target: str, seed: int, *, started: datetime | None = None) -> None:
         self._file = file
         moment = (started or datetime.now(UTC)).astimezone(UTC)
         self._pending = (

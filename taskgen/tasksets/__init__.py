@@ -24,7 +24,7 @@ def named(name: str, seed: int = 0) -> TaskSet:
         made = found(seed=seed) if _takes_seed(found) else found()
     except UsageError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UsageError(f"task-set {name!r}: making it failed: {registry.describe(error)}") from error
     if not isinstance(made, TaskSet):
         raise UsageError(f"task-set {name!r}: it made {made!r:.60}, expected a TaskSet")

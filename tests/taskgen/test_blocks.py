@@ -78,7 +78,7 @@ def test_a_condition_that_ends_at_once() -> None:
 def test_attributes_drawn_from_their_ranges(name: str, key: str, ranges: dict[str, range]) -> None:
     block = module(name)
     assert block.Value(17) == block.Custom(17) == {key: 17}
-    assert block.Variants == {key: ranges[""]}
+    assert block.Variants() == {key: ranges[""]}
     for level, expected in ranges.items():
         drawn = {Task(getattr(block, f"{level}Random"), seed=seed)[key] for seed in range(1000)}
         assert drawn == set(expected)

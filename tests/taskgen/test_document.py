@@ -315,8 +315,8 @@ def test_a_missing_id_is_the_position_or_the_next_that_is_free() -> None:
 
 def test_a_document_of_many_tasks_loads_in_linear_time() -> None:
     # Quadratic, this would take minutes. More than 10 MB: no limit of the parser's own comes before ours.
-    count = 20_000
-    tasks = b"<periodictask><pkg>hey</pkg></periodictask><!--" + b" " * 500 + b"-->"
+    count = 10_000
+    tasks = b"<periodictask><pkg>hey</pkg></periodictask><!--" + b" " * 1000 + b"-->"
     taskset = document.from_xml(b"<taskset>" + tasks * count + b"</taskset>")
     assert [task["id"] for task in taskset] == list(range(count))
 
@@ -594,3 +594,11 @@ def _loads_or_says_why(load: Callable[..., TaskSet], data: bytes | str) -> None:
             reason = f"{len(taskset)} tasks (fuzz)"
         assert reason.endswith("(fuzz)")
         assert "\n" not in reason
+
+
+@pytest.mark.parametrize("count", [10_001, 5_000_000])
+def test_a_document_of_too_many_tasks_is_refused_before_it_is_built(count: int) -> None:
+    with refused("too many tasks, expected at most 10000"):
+        document.from_json('{"taskset":{"periodictask":[{}' + ",{}" * (count - 1) + "]}}")
+    with refused("too many tasks, expected at most 10000"):
+        document.from_xml(b"<t>" + b"<periodictask/>" * min(count, 1_000_000) + b"</t>")

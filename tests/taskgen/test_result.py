@@ -166,7 +166,7 @@ def test_memory_stays_flat_however_many_runs_there_are() -> None:
             return len(text)
 
     sink = Sink()
-    writer = ResultWriter(sink, "sim", 0)  # type: ignore[arg-type]  # all that it needs of a file
+    writer = ResultWriter(sink, "sim", 0)
     run = one_job()
     writer.add(*run)
     tracemalloc.start()
