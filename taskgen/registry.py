@@ -125,7 +125,10 @@ def _importable(folder: Path) -> Iterator[None]:
 
 def describe(error: BaseException) -> str:
     """Return an exception as one line: its type and the first line of its message."""
-    lines = str(error).splitlines()
+    try:
+        lines = str(error).splitlines()
+    except BaseException:  # noqa: BLE001  # the exception may be a plug-in's own, and its __str__ broken
+        lines = []
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 

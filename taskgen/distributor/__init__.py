@@ -33,8 +33,9 @@ from taskgen.units import Milliseconds
 
 Targets: TypeAlias = str | Target | Iterable[str | Target]
 
-#: The share of a closing time-out that runs may take; the rest is for the monitors.
+#: The shares of a closing time-out after which runs and threads are left behind; the rest is for the monitors.
 _FOR_RUNS = 0.75
+_FOR_THREADS = 0.9
 #: How long a Distributor that nobody closed may hold up the end of the program.
 _LAST_SECONDS = 2.0
 
@@ -211,11 +212,11 @@ def _session_class(name: str) -> type[Session]:
 def _shut_down(handout: Handout, audience: Audience, threads: list[threading.Thread], timeout: float) -> list[str]:
     """Stop everything within `timeout` seconds; return the names of the threads that were left behind."""
     start = time.monotonic()
+    handout.shut()  # before waiting: those who have nothing to do go home meanwhile
     for_runs = timeout * _FOR_RUNS
     if not handout.wait_idle(for_runs):
         handout.abandon(f"it didn't stop within {for_runs:g} s")
-    handout.shut()
-    left_behind = _join(threads, start + for_runs)
+    left_behind = _join(threads, start + timeout * _FOR_THREADS)
     audience.leave()
     left_behind += _join([] if audience.thread is None else [audience.thread], start + timeout)
     return [thread.name.removeprefix("taskgen ") for thread in left_behind]

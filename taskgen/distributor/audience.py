@@ -2,6 +2,7 @@
 
 import sys
 import threading
+from contextlib import suppress
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,8 +18,9 @@ if TYPE_CHECKING:
 def say(line: str) -> None:
     """Write one line to stderr, if there is one."""
     if sys.stderr is not None:
-        sys.stderr.write(f"{line}\n")
-        sys.stderr.flush()
+        with suppress(OSError, ValueError):  # it is closed, or nobody reads it
+            sys.stderr.write(f"{line}\n")
+            sys.stderr.flush()
 
 
 class Detached(NamedTuple):
@@ -89,8 +91,15 @@ class Audience:
     def _work(self) -> None:
         while (message := self._messages.get()) is not None:
             tell, arguments = message
-            tell(*arguments)
+            try:
+                tell(*arguments)
+            except BaseException as error:  # noqa: BLE001  # if this thread died, everybody would wait for ever
+                self._end(f"telling the monitors failed: {describe(error)}", error)
         self._tell("close")
+
+    def _end(self, reason: str, error: BaseException) -> None:
+        if self._handout is not None:
+            self._handout.end(reason, error)
 
     def _tell(self, name: str, *arguments: object) -> None:
         for monitor in tuple(self.monitors):
@@ -98,7 +107,9 @@ class Audience:
 
     def _call(self, monitor: Monitor, name: str, *arguments: object) -> None:
         try:
-            getattr(monitor, name)(*arguments)
+            method = getattr(monitor, name, None)
+            if method is not None:  # a monitor that isn't derived from Monitor has what it wants to hear
+                method(*arguments)
         except BaseException as error:  # noqa: BLE001  # a monitor is the user's code: whatever it does, the runs go on
             self._detach(monitor, error)
 
@@ -114,25 +125,31 @@ class Audience:
 
     def _tell_result(self, item: Item, trace: Trace | None) -> None:
         run = item.run
-        if item.refused:
-            pass  # whoever started the work hears of it: nothing ran
-        elif trace is None or run.status in {"stopped", "failed"}:
-            self._tell("taskset_stopped", run, run.reason)
-        else:
-            self._tell("taskset_finished", run, trace)
-        if self._handout is not None:
-            self._handout.told()
+        try:
+            if item.refused:
+                pass  # whoever started the work hears of it: nothing ran
+            elif trace is None or run.status in {"stopped", "failed"}:
+                self._tell("taskset_stopped", run, run.reason)
+            else:
+                self._tell("taskset_finished", run, trace)
+        finally:
+            if self._handout is not None:
+                self._handout.told()
 
     def _detach(self, monitor: Monitor, error: BaseException) -> None:
         self.monitors[:] = [other for other in self.monitors if other is not monitor]
         self.detached.append(Detached(monitor, error))
         if isinstance(error, BrokenPipeError) or not isinstance(error, Exception):
             # Nobody reads any more, or the monitor wants to end the program: no reason to complain, nor to go on.
-            if self._handout is not None:
-                self._handout.end(f"monitor {type(monitor).__name__} ended the work", error)
+            self._end(f"monitor {type(monitor).__name__} ended the work", error)
             return
         say(f"monitor {type(monitor).__name__} failed and was detached: {describe(error)}")
 
 
-def _listens(monitor: Monitor) -> bool:
-    return getattr(monitor.taskset_event, "__func__", None) is not Monitor.taskset_event
+def _listens(monitor: object) -> bool:
+    """Whether a monitor has a `taskset_event` of its own."""
+    try:
+        method = getattr(monitor, "taskset_event", None)
+    except BaseException:  # noqa: BLE001  # it raises again when it is told, and is detached
+        return True
+    return method is not None and getattr(method, "__func__", None) is not Monitor.taskset_event

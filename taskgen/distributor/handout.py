@@ -13,14 +13,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from taskgen.distributor.source import Source
-from taskgen.errors import InputError, SessionBusy, TargetError, Unsupported, UsageError
+from taskgen.errors import InputError, SessionBusy, TargetError, TaskgenError, Unsupported, UsageError
 from taskgen.monitor import Run
+from taskgen.registry import describe
 from taskgen.session import Session, Status
 from taskgen.trace import Trace
 from taskgen.units import Milliseconds
 
 #: Waits are cut into pieces of this length, so that Ctrl-C is heard on every platform.
 HEARTBEAT_S = 0.2
+#: How long the next run on a session waits for a `stop()` that was meant for the last one.
+STOP_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,7 @@ class Item:
     run: Run
     failed_on: set[int] = field(default_factory=set)  #: the targets on which an attempt failed
     settled: bool = False  #: it has its one result
+    announced: bool = False  #: the monitors heard of an attempt
     refused: bool = False  #: it never began: a session refused the description
 
 
@@ -83,6 +87,7 @@ class Handout:
         self._front: deque[Item] = deque()
         self._held: dict[int, Item] = {}
         self._sessions: dict[int, Session] = {}
+        self._stops: dict[int, threading.Event] = {}  # set when the `stop()` of a target's session has returned
         self._outstanding = 0
         self._handed_out = 0
         self._counts: Counter[str] = Counter()
@@ -180,8 +185,8 @@ class Handout:
     def _draw(self, order: Order, name: str) -> Item | None:
         try:
             drawn = order.source.draw()
-        except UsageError as error:
-            self.end(str(error), error)
+        except BaseException as error:  # noqa: BLE001  # a description is the user's code; those who wait hear of it
+            self.end(reason_of(error), error)
             return None
         return None if drawn is None else Item(Run(drawn[0], drawn[1], name, order.seed))
 
@@ -196,11 +201,17 @@ class Handout:
         """Register the session that is about to run a variant: `end` will stop it."""
         with self._changed:
             self._sessions[target] = session
+            self._stops.pop(target, None)
 
     def leave(self, target: int) -> None:
-        """Forget the session of a target."""
+        """The run is over: `end` has nothing to stop on this target."""
         with self._changed:
             self._sessions.pop(target, None)
+
+    def may_enter(self, target: int) -> bool:
+        """Wait a little for a `stop()` of the target's last run; False: it may yet hit the next run of the session."""
+        stop = self._stops.get(target)
+        return stop is None or stop.wait(STOP_S)
 
     def settle(self, item: Item, status: Status, reason: str = "", trace: Trace | None = None) -> None:
         """Give a variant its one result; a second one is ignored."""
@@ -218,8 +229,10 @@ class Handout:
         self._release()
 
     def again(self, item: Item, target: int, reason: str) -> None:
-        """An attempt failed: hand the variant out again, first of all, or give it up."""
+        """An attempt failed: hand the variant out again, first of all, or give it up; once per attempt."""
         with self._changed:
+            if self._held.pop(target, None) is not item:
+                return
             run = item.run
             run.history.append(f"{run.target}, attempt {run.attempt}: {reason}")
             item.failed_on.add(target)
@@ -234,9 +247,10 @@ class Handout:
 
     def refuse(self, item: Item, error: BaseException, *, reason: str = "") -> None:
         """A variant can't be run as the user described it, or nobody wants its result: this ends the work."""
-        item.refused = isinstance(error, UsageError)
-        self.settle(item, "failed", reason or str(error))
-        self.end(reason or str(error), error)
+        item.refused = isinstance(error, UsageError) and not item.announced
+        reason = reason or reason_of(error)
+        self.settle(item, "failed", reason)
+        self.end(reason, error)
 
     def quarantine(self, target: int, name: str, failures: int, reason: str) -> None:
         """Give a target nothing more until the next `begin`; without targets the work is over."""
@@ -252,8 +266,8 @@ class Handout:
         try:
             if source.look_ahead() is not None:
                 self.end("no target left", _no_target(source.left(), name, failures, reason))
-        except UsageError as error:
-            self.end(str(error), error)
+        except BaseException as error:  # noqa: BLE001  # as in `_draw`
+            self.end(reason_of(error), error)
         self._release()
 
     def rest(self, seconds: float) -> bool:
@@ -262,19 +276,25 @@ class Handout:
             return not self._changed.wait_for(lambda: self.closed or self.ending, seconds)
 
     def end(self, reason: str, error: BaseException | None = None) -> None:
-        """Hand out nothing more and stop what runs; the first error is kept for those who wait."""
+        """Hand out nothing more and stop what runs, without waiting; the first error is kept for those who wait."""
         with self._changed:
             if self.error is None:
                 self.error = error
             self.ending = self.ending or reason
             while self._front:
                 self.settle(self._front.popleft(), "stopped", self.ending)
-            sessions = list(self._sessions.values())
+            stops = []
+            for target, session in self._sessions.items():
+                if target not in self._stops or self._stops[target].is_set():
+                    self._stops[target] = threading.Event()
+                    stops.append((session, self._stops[target]))
             self._changed.notify_all()
             self._quiet.notify_all()
-        for session in sessions:
-            with suppress(Exception):  # a session that can't be stopped is left behind when the Distributor closes
-                session.stop()
+        for stop in stops:
+            try:
+                threading.Thread(target=_stop, args=stop, name="taskgen stop", daemon=True).start()
+            except RuntimeError:  # the program is about to end: no thread starts any more
+                _stop(*stop)
 
     def abandon(self, reason: str) -> None:
         """Report what is still on a target as stopped; its late result will be ignored."""
@@ -300,12 +320,24 @@ class Handout:
             return True
 
 
+def _stop(session: Session, over: threading.Event) -> None:
+    with suppress(BaseException):  # a session that can't be stopped is left behind when the Distributor closes
+        session.stop()
+    over.set()
+
+
+def reason_of(error: BaseException) -> str:
+    """Return why something failed, in one line; our own errors need no type to be understood."""
+    line = describe(error)
+    return line.removeprefix(f"{type(error).__name__}: ") if isinstance(error, TaskgenError) else line
+
+
 def naming(run: Run, error: UsageError) -> UsageError:
     """Return the same error with the number of the variant; the only variant of a set needs none."""
     if not run.variant:
         return error
     kind = type(error) if type(error) in {InputError, Unsupported} else UsageError
-    named = kind(f"variant {run.variant}: {error}", hint=error.hint)
+    named = kind(f"variant {run.variant}: {reason_of(error)}", hint=error.hint)
     named.__cause__ = error
     return named
 

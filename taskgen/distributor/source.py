@@ -99,7 +99,7 @@ def _naming(action: str) -> Iterator[None]:
         yield
     except UsageError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UsageError(f"{action} failed: {describe(error)}") from error
 
 

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from itertools import islice
 
 from taskgen.distributor.audience import Audience, Feed
-from taskgen.distributor.handout import Handout, Item, naming
-from taskgen.errors import ConnectError, SessionBusy, TargetError, UsageError
+from taskgen.distributor.handout import Handout, Item, naming, reason_of
+from taskgen.errors import ConnectError, SessionBusy, UsageError
 from taskgen.events import Event, EventType
 from taskgen.parameters import parameters_of
-from taskgen.registry import describe
 from taskgen.session import Session, Status, Target
 from taskgen.trace import Trace
 
@@ -52,14 +51,18 @@ class Worker:
     def work(self) -> None:
         """Serve until the Distributor closes."""
         while (item := self._handout.take(self._index, self._name)) is not None:
-            self._serve(item)
+            try:
+                self._serve(item)
+            except BaseException as error:  # noqa: BLE001  # a thread that dies takes its variant with it: nobody would wake
+                self._give_up(item, error)
         self._drop()
 
     def _serve(self, item: Item) -> None:
         try:
             self._run(item)
         except BaseException as error:  # noqa: BLE001  # whatever a session does, its variant is never lost
-            if isinstance(error, UsageError) and not isinstance(error, SessionBusy):
+            if isinstance(error, UsageError) and not isinstance(error, SessionBusy) and item.run.attempt == 1:
+                # Later attempts are no reason to refuse it: this target can't do what another one could.
                 self._handout.refuse(item, error if self._session is None else naming(item.run, error))
             elif isinstance(error, BrokenPipeError) and not self._kind.capabilities.executes:
                 self._handout.refuse(item, error, reason="nobody reads any more")
@@ -72,6 +75,8 @@ class Worker:
         order = self._handout.order
         if order is None:
             raise AssertionError("handed out without an order")
+        if self._session is not None and not self._handout.may_enter(self._index):
+            self._drop()
         if self._session is None:
             self._session = self._kind.open(self.target)
         session = self._session
@@ -92,6 +97,7 @@ class Worker:
             run.horizon, run.exact = plan.horizon, plan.exact
         if self._handout.ending:  # it came before there was a run to stop
             session.stop()
+        item.announced = True
         self._audience.started(run)
         tasks = parameters_of(run.taskset) if plan is None else plan.tasks
         trace = Trace(tasks, capabilities=session.capabilities)
@@ -112,11 +118,18 @@ class Worker:
         return trace, "rejected" if _rejected(trace) else "finished", ""
 
     def _fail(self, item: Item, error: BaseException) -> None:
-        self._drop()
         self._failures += 1
-        self._reason = str(error) if isinstance(error, TargetError) else describe(error)
-        self._handout.again(item, self._index, self._reason)
+        self._reason = reason_of(error)
+        self._handout.again(item, self._index, self._reason)  # first of all: to drop a session may take its time
+        self._drop()
         self._recover()
+
+    def _give_up(self, item: Item, error: BaseException) -> None:
+        """After a failure that `_serve` didn't expect: nobody knows what state the target is in."""
+        self._reason = reason_of(error)
+        self._handout.again(item, self._index, self._reason)
+        self._drop()
+        self._quarantine(self._failures + 1)
 
     def _recover(self) -> None:
         while self._failures < self._limits.quarantine_after:
@@ -124,19 +137,22 @@ class Worker:
                 return
             self._failures += 1
             self._reason = str(ConnectError(f"{self._name} doesn't answer"))
-        failures, self._failures = self._failures, 0
+        self._quarantine(self._failures)
+
+    def _quarantine(self, failures: int) -> None:
+        self._failures = 0
         self._handout.quarantine(self._index, self._name, failures, self._reason)
 
     def _answers(self) -> bool:
         try:
-            return self._kind.probe(self.target)
-        except Exception:  # noqa: BLE001  # a probe must not raise; one that does found nobody
+            return bool(self._kind.probe(self.target))
+        except BaseException:  # noqa: BLE001  # a probe must not raise; one that does found nobody
             return False
 
     def _drop(self) -> None:
         session, self._session = self._session, None
         if session is not None:
-            with suppress(Exception):  # it is given up anyway
+            with suppress(BaseException):  # it is given up anyway
                 session.close()
 
 

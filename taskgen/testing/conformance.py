@@ -14,7 +14,7 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
-from taskgen.errors import InputError, SessionBusy, TargetError, Unsupported
+from taskgen.errors import InputError, SessionBusy, TargetError, Unsupported, UsageError
 from taskgen.events import Event, EventType
 from taskgen.parameters import parameters_of
 from taskgen.registry import describe
@@ -80,6 +80,14 @@ class _Kit:
     def endless(self) -> TaskSet:
         """Return two tasks without an end."""
         return TaskSet([self._task(0, executiontime=1, period=10), self._task(1, executiontime=3, period=20)])
+
+    def late(self) -> TaskSet:
+        """Return two jobs that are late wherever they run."""
+        return TaskSet([self._task(0, executiontime=3, period=2, numberofjobs=2)])
+
+    def killed(self) -> TaskSet:
+        """Return a job that lives too long, though it would meet its deadline."""
+        return TaskSet([self._task(0, executiontime=3, period=10, criticaltime=2, numberofjobs=1)])
 
     def _task(self, rank: int, **attributes: Any) -> dict[str, Any]:
         urgency = {"deadline": attributes["period"]} if self.ranked_by_deadline else {"priority": rank}
@@ -207,6 +215,19 @@ def _honours_the_horizon(kit: _Kit) -> None:
             require(len(born) <= bound, f"no job is born after the horizon: task {task.id} had {len(born)}")
 
 
+def _tells_what_is_missed(kit: _Kit) -> None:
+    with kit.open() as session:
+        capabilities = session.capabilities
+        if not capabilities.trace or capabilities.job_numbers == "starts":
+            return  # it tells nothing, or nobody knows which deadline a job has
+        for taskset in [kit.late(), *([kit.killed()] if capabilities.kill else [])]:
+            try:
+                run = session.run(taskset)
+            except UsageError:
+                continue  # a target may refuse what isn't schedulable
+            kit.check(session, taskset, kit.drain(run, "when all jobs are done"), whole=True)
+
+
 def _stops_from_any_thread(kit: _Kit) -> None:
     with kit.open() as session:
         taskset = kit.endless()
@@ -264,6 +285,7 @@ _RULES: tuple[Callable[[_Kit], None], ...] = (
 _EXECUTING_RULES: tuple[Callable[[_Kit], None], ...] = (
     _is_busy,
     _honours_the_horizon,
+    _tells_what_is_missed,
     _stops_from_any_thread,
     _stop_wakes_a_run_that_waits,
     _closing_the_generator_stops,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from taskgen.events import ENDINGS, Event, EventType
 from taskgen.parameters import Parameters
 from taskgen.session import Capabilities
+from taskgen.trace import Trace
 
 #: The events of a life that a job can't have any more when it has ended.
 _ALIVE = frozenset(
@@ -53,13 +54,16 @@ class Observed:
 
 
 def well_formed(run: Observed) -> None:
-    """Events are Events of tasks of the set, with times since its start."""
+    """Events are Events of tasks of the set on cores of the target, with times since its start."""
     known = {task.id for task in run.tasks}
+    cores = run.capabilities.cores
     for event in run.events:
         require(isinstance(event, Event), f"a session yields Events, got {event!r:.80}")
         require(isinstance(event.type, EventType), f"the type of an event is an EventType: {event}")
         in_time = type(event.time_ns) is int and event.time_ns >= 0
         require(in_time, f"times are whole nanoseconds since the start of the set: {event}")
+        there = event.core is None or event.core in range(cores)
+        require(there, f"cores are numbered from 0, and capabilities.cores is {cores}: {event}")
         if event.type is EventType.IDLE:
             require(event.task_id is None and event.job is None, f"IDLE belongs to no task and no job: {event}")
             continue
@@ -94,8 +98,8 @@ def born_before_end(run: Observed) -> None:
             require(EventType.START not in types, f"a job that was NOT_SCHEDULED has no START: task, job {job}")
             continue
         starts = types.count(EventType.START)
-        if starts == 0 and set(types) == {EventType.NOT_SCHEDULED}:
-            continue  # the number of a refused job is the next one's, and there was no next one
+        if _unborn(run, types):
+            continue
         require(starts == 1, f"a job has one START, got {starts}: task, job {job}")
         ends = [position for position, kind in enumerate(types) if kind in ENDINGS - {EventType.NOT_SCHEDULED}]
         require(
@@ -103,11 +107,19 @@ def born_before_end(run: Observed) -> None:
         )
 
 
+def _unborn(run: Observed, types: list[EventType]) -> bool:
+    """Whether there is no such job: where STARTs count, the number was meant for one that was never born."""
+    before = {EventType.NOT_SCHEDULED}
+    if run.capabilities.job_numbers == "starts":
+        before.add(EventType.RELEASE)  # the run ended before its START
+    return before.issuperset(types)
+
+
 def ends_once(run: Observed) -> None:
     """When the run is over every job has ended, once, and nothing happens to it afterwards."""
     endings = ENDINGS - {EventType.NOT_SCHEDULED}
     for job, events in run.jobs().items():
-        if all(event.type is EventType.NOT_SCHEDULED for event in events):
+        if _unborn(run, [event.type for event in events]):
             continue
         ends = [position for position, event in enumerate(events) if event.type in endings]
         require(ends, f"every job has ended when the run is over, cut off ones with EXIT_EXTERNAL: task, job {job}")
@@ -160,7 +172,7 @@ def only_completed_exit(run: Observed) -> None:
 
 
 def released_before_dispatch(run: Observed) -> None:
-    """A job is RELEASEd once, before its one DISPATCH; START isn't before RELEASE."""
+    """A job is RELEASEd once, before its one DISPATCH."""
     for job, events in run.jobs().items():
         types = [event.type for event in events]
         require(types.count(EventType.RELEASE) <= 1, f"a job is RELEASEd once: task, job {job}")
@@ -169,6 +181,84 @@ def released_before_dispatch(run: Observed) -> None:
             before = types[: types.index(EventType.DISPATCH)]
             require(EventType.RELEASE in before, f"RELEASE comes before DISPATCH: task, job {job}")
 
+
+def born_when_released(run: Observed) -> None:
+    """START comes at the instant of RELEASE where jobs are counted by releases, elsewhere not before it."""
+    for job, events in run.jobs().items():
+        time_of = {event.type: event.time_ns for event in events}
+        if EventType.START not in time_of:
+            continue
+        start_ns, release_ns = time_of[EventType.START], time_of.get(EventType.RELEASE)
+        if run.capabilities.job_numbers == "releases":
+            sentence = (
+                f"START comes with RELEASE, at the same instant: task, job {job} at {start_ns} and {release_ns} ns"
+            )
+            require(start_ns == release_ns, sentence)
+        elif release_ns is not None:
+            require(release_ns <= start_ns, f"RELEASE comes before START: task, job {job}")
+
+
+def released_at_arrival(run: Observed) -> None:
+    """Where time is exact, and without jitter, a job is released at its arrival: offset + job x period."""
+    if not run.capabilities.deterministic:
+        return
+    for task in run.tasks:
+        released = [event for event in run.of_task(task.id) if event.type is EventType.RELEASE and not task.jitter_ns]
+        if run.capabilities.job_numbers == "starts":
+            released = released[:1]  # of the later ones, the number of the release is unknown
+        for event in released:
+            arrival_ns = task.arrival_ns(event.job or 0)
+            require(event.time_ns == arrival_ns, f"a job is RELEASEd at its arrival, {arrival_ns} ns: {event}")
+
+
+def misses_told(run: Observed) -> None:
+    """DEADLINE_MISS comes once for a job that isn't completed at its absolute deadline: then, or when it is killed."""
+    if run.capabilities.job_numbers == "starts":
+        return  # which arrival a job belongs to, and so its deadline, is unknown
+    told: dict[tuple[int | None, int | None], list[int]] = defaultdict(list)
+    for event in run.events:
+        if event.type is EventType.DEADLINE_MISS:
+            told[event.task_id, event.job].append(event.time_ns)
+    trace = Trace(run.tasks, capabilities=run.capabilities)
+    trace.extend(run.events)
+    for job in trace.jobs:
+        instants = [time_ns for time_ns in (job.deadline_ns, job.finish_ns) if time_ns is not None]
+        expected = [min(instants)] if job.missed else []
+        got = told[job.task_id, job.index]
+        require(
+            got == expected,
+            f"DEADLINE_MISS comes iff a job isn't completed at its absolute deadline: job {job.index} of task"
+            f" {job.task_id} ended with {job.outcome} at {job.finish_ns} ns, its deadline was {job.deadline_ns} ns, it"
+            f" was missed at {got}",
+        )
+
+
+def idle_where_nothing_runs(run: Observed) -> None:
+    """A core that a job leaves, with no other to run, says IDLE before anything else is released."""
+    waiting: set[tuple[int | None, int | None]] = set()
+    core_of: dict[tuple[int | None, int | None], int | None] = {}
+    left_ns: dict[int | None, int] = {}  # when a job left the core, which has said nothing since
+    for event in run.events:
+        job = (event.task_id, event.job)
+        if event.type is EventType.RELEASE:
+            silent = [core for core, time_ns in left_ns.items() if time_ns < event.time_ns and not waiting]
+            require(not silent, f"IDLE comes when nothing runs on a core, got none of {silent[:1]} before {event}")
+            waiting.add(job)
+        elif event.type in _RUNS:
+            waiting.discard(job)
+            core_of[job] = event.core
+            left_ns.pop(event.core, None)
+        elif event.type is EventType.IDLE:
+            left_ns.pop(event.core, None)
+        elif event.type is EventType.PREEMPT or event.type in ENDINGS:
+            waiting.discard(job)
+            if job in core_of:
+                left_ns[core_of.pop(job)] = event.time_ns
+            if event.type is EventType.PREEMPT:
+                waiting.add(job)
+
+
+_RUNS = frozenset({EventType.DISPATCH, EventType.RESUME, EventType.MIGRATE})
 
 #: What each scheduler event asks of a job that runs (True) or doesn't.
 _ASKS = {
@@ -214,7 +304,14 @@ LAWS: tuple[Callable[[Observed], None], ...] = (
     all_jobs_done,
     only_completed_exit,
 )
-TRACED_LAWS: tuple[Callable[[Observed], None], ...] = (released_before_dispatch, cores_run_one_job)
+TRACED_LAWS: tuple[Callable[[Observed], None], ...] = (
+    released_before_dispatch,
+    born_when_released,
+    released_at_arrival,
+    cores_run_one_job,
+    idle_where_nothing_runs,
+    misses_told,
+)
 
 
 def check_events(run: Observed) -> None:
