@@ -1,14 +1,18 @@
-"""The simulator: a SimPy model of fixed-priority and EDF scheduling in exact integer time."""
+"""The simulator: SimPy models of real-time scheduling on one or several cores in exact integer time."""
 
 from sim.job import Job
+from sim.multicore import Multicore
 from sim.policy import (
     DeadlineMonotonic,
     EarliestDeadlineFirst,
+    FirstInFirstOut,
     FixedPriority,
     JobFixedPriority,
+    LeastLaxity,
     Mixed,
     Policy,
     RateMonotonic,
+    RoundRobin,
 )
 from sim.processor import Processor
 from sim.session import SimSession, simulate
@@ -19,14 +23,18 @@ __all__ = [
     "PANDABOARD",
     "DeadlineMonotonic",
     "EarliestDeadlineFirst",
+    "FirstInFirstOut",
     "FixedPriority",
     "Job",
     "JobFixedPriority",
+    "LeastLaxity",
     "Mixed",
+    "Multicore",
     "Policy",
     "Processor",
     "Program",
     "RateMonotonic",
+    "RoundRobin",
     "SimSession",
     "Workload",
     "simulate",

@@ -9,6 +9,7 @@ from sim.workload import NEVER
 from taskgen.events import EventType
 
 if TYPE_CHECKING:
+    from sim.execution import Work
     from taskgen.parameters import Parameters
 
 #: The columns of a job, in the order of `taskgen.trace.Job`.
@@ -25,15 +26,21 @@ class Job:
     """
 
     __slots__ = (
-        "active", "arrival_ns", "deadline_ns", "enqueued", "entry", "fixed", "id", "index", "kill_ns", "last", "late",
-        "limit", "missed", "mortal", "period_ns", "preemptions", "relative_ns", "release_ns", "released",
-        "remaining_ns", "slot", "start_ns", "task", "work_ns",
+        "active", "arrival_ns", "core", "deadline_ns", "draw", "enqueued", "entry", "fixed", "home", "id", "index",
+        "kill_ns", "last", "late", "limit", "missed", "period_ns", "preemptions", "queue", "relative_ns", "release_ns",
+        "released", "remaining_ns", "slot", "special", "start_ns", "task", "work_ns",
     )  # fmt: skip
 
-    def __init__(self, task: Parameters, work_ns: int, *, mortal: bool) -> None:
+    def __init__(self, task: Parameters, work: Work, mortal: bool, home: int | None, queue: list[Entry]) -> None:
         self.task = task
         self.id = task.id
-        self.work_ns = work_ns
+        self.work_ns = work if isinstance(work, int) else 0  #: of the current job
+        self.draw = None if isinstance(work, int) else work  #: the execution time of a job, where jobs differ
+        #: Its birth takes more than the common steps: it can be killed, or its execution time is drawn.
+        self.special = mortal or self.draw is not None
+        self.home = home  #: the only core that it may run on; None: any
+        self.core = home  #: the core that it runs on, or ran on last
+        self.queue = queue  #: where it waits when it is ready
         #: The exact distance of releases; 0: they follow from `task` one by one.
         self.period_ns = 0 if task.jitter_ns or task.arrivals_ns is not None else task.period_ns
         self.relative_ns = task.effective_deadline_ns or NEVER
@@ -45,7 +52,6 @@ class Job:
         self.missed = 0  #: the misses of all jobs before this index are reported
         self.entry: Entry | None = None  #: its place in the ready queue, where that never changes
         self.fixed: int | None = None  #: its rank, where that is fixed
-        self.mortal = mortal  #: it can be killed
         self.index = -1
         self.arrival_ns = 0
         self.release_ns = 0

@@ -14,6 +14,7 @@ from heapq import heapify, heappush
 from itertools import count
 from typing import TYPE_CHECKING, Any, Literal
 
+from sim.clock import Clocked
 from sim.job import Entry, Job, Row
 from sim.policy import DEADLINE_BAND, JobFixedPriority, Policy
 from sim.stream import uniform
@@ -23,11 +24,13 @@ from taskgen.events import EventType
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from sim.execution import Work
     from taskgen.parameters import Parameters
 
 Overrun = Literal["continue", "kill", "skip"]
 Tie = Literal["running", "index"]
 
+_FAILED = EventType.EXIT_ERROR
 _KILLED = EventType.EXIT_CRITICAL
 _CUT = EventType.EXIT_EXTERNAL
 _MISS = EventType.DEADLINE_MISS
@@ -35,9 +38,10 @@ _DROPPED = EventType.NOT_SCHEDULED
 _DONE = EventType.JOBS_DONE
 
 
-class Lifecycle:
-    """The jobs of a task-set on one core, under a policy that has been bound to it, and what has become of them.
+class Lifecycle(Clocked):
+    """The jobs of a task-set under a policy that has been bound to it, and what has become of them.
 
+    `place` gives, by task id, the only core of a task (None: it may run on any) and the ready queue that it waits in.
     `events` collects `(time_ns, type, task_id, job, core)`, with the scheduler's own events if `traced`; `rows`
     collects finished jobs instead, if it is given. `over` tells when all is done.
     """
@@ -46,8 +50,9 @@ class Lifecycle:
         self,
         tasks: Sequence[Parameters],
         policy: Policy,
-        work_ns: Callable[[Parameters], int],
+        work: Callable[[Parameters], Work],
         *,
+        place: Callable[[int], tuple[int | None, list[Entry]]],
         overrun: Overrun,
         tie: Tie,
         seed: int,
@@ -56,8 +61,7 @@ class Lifecycle:
     ) -> None:
         self.policy = policy
         self.over = False
-        self.running: Job | None = None
-        self.events: list[tuple[int, EventType, int | None, int | None, int]] = []
+        self.events: list[tuple[int, EventType, int | None, int | None, int | None]] = []
         self.rows = rows
         self._emits = rows is None
         self._traced = traced and self._emits
@@ -65,18 +69,28 @@ class Lifecycle:
         self._index_tie = tie == "index"
         self._seed = seed
         self._sequence = count(1)
+        self._failing: list[int] = []
         self._jobs = [
-            Job(task, work_ns(task), mortal=task.critical_ns is not None or overrun == "kill")
+            Job(task, work(task), task.critical_ns is not None or overrun == "kill", *place(task.id))
             for task in sorted(tasks, key=lambda task: task.id)
         ]
         self._left = len(self._jobs)  # tasks that have jobs to come or to end
-        self._ready: list[Entry] = []
-        self._finish_ns = NEVER  # when the running job completes, if nothing happens before
         self._watch_ns = NEVER  # no unreported deadline of an unfinished job lies before this
         self._timer_ns = NEVER  # no kill, end of a quantum or of an interrupt lies before this
         # A policy of the user's own is asked for each rank; ranks of the ready-made ones are read off.
         self._general = type(policy).rank is not JobFixedPriority.rank or policy.quantum_ns is not None
         self._bind()
+
+    def fail(self, task_id: int) -> None:
+        """Let the current job of a task end with an error, now; nothing happens if it has none.
+
+        Raises:
+            ValueError: there is no such task.
+        """
+        if all(job.id != task_id for job in self._jobs):
+            raise ValueError(f"there is no task {task_id!r} to fail")
+        self._failing.append(task_id)
+        self._poke()
 
     def _bind(self) -> None:
         """Prepare ready-queue entries where they never change."""
@@ -107,9 +121,10 @@ class Lifecycle:
         job.preemptions = 0
         if self._traced and deadline_ns < self._watch_ns and index >= job.missed:
             self._watch_ns = deadline_ns
-        if job.mortal:
-            self._set_kill(job)
-        heappush(self._ready, job.entry or self._entry(job, now_ns))
+        job.core = job.home
+        if job.special:
+            self._endow(job)
+        heappush(job.queue, job.entry or self._entry(job, now_ns))
 
     def _entry(self, job: Job, now_ns: int) -> Entry:
         """Return the ready-queue entry of a job: rank, then the tie rule."""
@@ -140,7 +155,7 @@ class Lifecycle:
                 deadline_ns if deadline_ns < NEVER else None, _DROPPED, None, 0, 0,
             ))  # fmt: skip
         elif self._emits:
-            self.events.append((release_ns, _DROPPED, job.id, index, 0))
+            self.events.append((release_ns, _DROPPED, job.id, index, job.home))
 
     def _succeed(self, job: Job, now_ns: int) -> None:
         """After the end of a job: its late successor becomes ready, or the task is done."""
@@ -149,39 +164,59 @@ class Lifecycle:
             self._begin(job, index, arrival_ns, release_ns, now_ns)
         elif job.released == job.limit:
             if self._emits:
-                self.events.append((now_ns, _DONE, job.id, job.index, 0))
+                self.events.append((now_ns, _DONE, job.id, job.index, job.core))
             self._left -= 1
             self.over = self._left == 0
 
     def _end(self, job: Job, now_ns: int, outcome: EventType) -> None:
         """End the current job of a task before its completion."""
-        if job is self.running:
-            job.remaining_ns = self._finish_ns - now_ns
-            self.running, self._finish_ns = None, NEVER
-        else:
-            self._ready[:] = [entry for entry in self._ready if entry[3] is not job]
-            heapify(self._ready)
+        self._withdraw(job, now_ns)
         if self.rows is not None:
             self.rows[job.slot] = (
                 job.id, job.index, job.arrival_ns, job.release_ns, job.start_ns, now_ns,
                 job.deadline_ns if job.deadline_ns < NEVER else None, outcome,
-                None if job.start_ns is None else 0, job.preemptions, job.work_ns - job.remaining_ns,
+                None if job.start_ns is None else job.core, job.preemptions, job.work_ns - job.remaining_ns,
             )  # fmt: skip
         elif self._emits:
             # A job that is killed before its deadline is missed at the kill; one that is cut off is not.
             if self._traced and outcome is not _CUT and job.index >= job.missed:
-                self.events.append((now_ns, _MISS, job.id, job.index, 0))
-            self.events.append((now_ns, outcome, job.id, job.index, 0))
+                self.events.append((now_ns, _MISS, job.id, job.index, job.core))
+            self.events.append((now_ns, outcome, job.id, job.index, job.core))
         job.missed = max(job.missed, job.index + 1)
         job.active = False
         self._succeed(job, now_ns)
+
+    def _end_due(self, now_ns: int) -> bool:
+        """End the jobs that fail now or are to be killed; return whether there was any."""
+        due = False
+        for task_id in self._failing:
+            for job in self._jobs:
+                if job.id == task_id and job.active:
+                    self._end(job, now_ns, _FAILED)
+                    due = True
+        self._failing.clear()
+        for job in self._jobs:
+            while job.active and job.kill_ns <= now_ns:
+                self._end(job, now_ns, _KILLED)
+                due = True
+        return due
+
+    def _withdraw(self, job: Job, now_ns: int) -> None:  # noqa: ARG002  # a waiting job has nothing to stop
+        """Take a job off its core (subclasses know how), or out of the ready queue."""
+        job.queue[:] = [entry for entry in job.queue if entry[3] is not job]
+        heapify(job.queue)
+
+    def report_misses_before(self, time_ns: int) -> None:
+        """Report what was missed before an instant up to which all else has been processed."""
+        if self._watch_ns < time_ns:
+            self._report_misses(time_ns - 1)
 
     def _report_misses(self, until_ns: int, since_ns: int = 0) -> None:
         """Report each unfinished job whose absolute deadline is at or before `until_ns`, and find the next one.
 
         A job that jitter released after its deadline was missed before anybody heard of it: reported at `since_ns`.
         """
-        missed: list[tuple[int, int, int]] = []
+        missed: list[tuple[int, int, int, int | None]] = []
         self._watch_ns = NEVER
         for job in self._jobs:
             if not job.active:
@@ -193,16 +228,24 @@ class Lifecycle:
                     if deadline_ns < self._watch_ns:
                         self._watch_ns = deadline_ns
                     break
-                missed.append((max(deadline_ns, since_ns), job.id, index))
+                missed.append((max(deadline_ns, since_ns), job.id, index, job.core if index == job.index else job.home))
                 index += 1
             job.missed = index
         if not missed:
             return
-        self.events.extend((time_ns, _MISS, task_id, index, 0) for time_ns, task_id, index in sorted(missed))
+        missed.sort(key=_time_and_task)
+        self.events.extend((time_ns, _MISS, task_id, index, core) for time_ns, task_id, index, core in missed)
 
-    def _set_kill(self, job: Job) -> None:
+    def _endow(self, job: Job) -> None:
+        """Give a job that is born its execution time, where that varies, and the time of its kill."""
+        if job.draw is not None:
+            job.work_ns = job.remaining_ns = job.draw(job.index)
         critical_ns = job.task.critical_ns
         job.kill_ns = NEVER if critical_ns is None else job.release_ns + critical_ns
         if self._overrun == "kill":  # jitter may carry a release past the deadline: then it dies at once
             job.kill_ns = min(job.kill_ns, max(job.deadline_ns, job.release_ns))
         self._timer_ns = min(self._timer_ns, job.kill_ns)
+
+
+def _time_and_task(miss: tuple[int, int, int, int | None]) -> tuple[int, int, int]:
+    return miss[:3]

@@ -2,14 +2,14 @@
 
 A policy gives each ready job a rank; the smallest rank runs. A user's own scheduler is a class of a few lines:
 
-    class LeastLaxity(Policy):
+    class ShortestRemaining(Policy):
         dynamic = True                       # ranks change while jobs wait
-        quantum_ns = 1_000_000               # so look again each millisecond
 
         def rank(self, job, now_ns):
-            return job.deadline_ns - now_ns - job.remaining_ns
+            return job.remaining_ns
 
-It is loaded with `--policy module:LeastLaxity`, or given to `SimSession(policy=LeastLaxity())`.
+It is loaded with `--policy module:ShortestRemaining`, or given to `SimSession(policy=ShortestRemaining())`. On several
+cores the same class makes the partitioned and the global form of a policy.
 """
 
 import warnings
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from taskgen.errors import InputError
 from taskgen.parameters import LEAST_URGENT, NO_PRIORITY, Parameters
+from taskgen.units import NS_PER_MS
 
 if TYPE_CHECKING:
     from sim.job import Job
@@ -116,6 +117,38 @@ class EarliestDeadlineFirst(JobFixedPriority):
         return {task.id: None for task in tasks}
 
 
+class FirstInFirstOut(Policy):
+    """First in, first out: the job that was released first runs, up to its end."""
+
+    def rank(self, job: "Job", now_ns: int) -> int:  # noqa: ARG002  # the order of releases is all that counts
+        """Return the release."""
+        return job.release_ns
+
+
+class RoundRobin(Policy):
+    """Round robin: each ready job in turn, for a quantum (`quantum_ms`); new and preempted jobs go to the tail."""
+
+    quantum_ns = 10 * NS_PER_MS
+
+    def rank(self, job: "Job", now_ns: int) -> int:  # noqa: ARG002  # a place in a queue doesn't look at the clock
+        """Return the place in the queue."""
+        return job.enqueued
+
+
+class LeastLaxity(Policy):
+    """Least laxity first (Mok, MIT/LCS/TR-297, 1983): the job that can wait the shortest, looked at anew each quantum.
+
+    Laxity is what remains up to the deadline minus what remains to compute; missing deadline: D = T.
+    """
+
+    dynamic = True
+    quantum_ns = 10 * NS_PER_MS
+
+    def rank(self, job: "Job", now_ns: int) -> int:
+        """Return the laxity; the longest of all for a job without a deadline."""
+        return job.deadline_ns - now_ns - job.remaining_ns
+
+
 class Mixed(JobFixedPriority):
     """By what the set says: fixed priorities first, EDF in the time left (the policy `auto`).
 
@@ -139,3 +172,21 @@ class Mixed(JobFixedPriority):
             else task.priority
             for task in tasks
         }
+
+
+#: The ready-made policies by their names; see the entry points `taskgen.policies`.
+READY_MADE: dict[str, type[Policy]] = {
+    "auto": Mixed,
+    "fp": FixedPriority,
+    "rm": RateMonotonic,
+    "dm": DeadlineMonotonic,
+    "edf": EarliestDeadlineFirst,
+    "fifo": FirstInFirstOut,
+    "llf": LeastLaxity,
+    "rr": RoundRobin,
+}
+
+
+def name_of(policy: Policy) -> str:
+    """Return the name of a ready-made policy, or `own`."""
+    return next((name for name, cls in READY_MADE.items() if type(policy) is cls), "own")

@@ -1,9 +1,7 @@
 """The model of one core: releases, completions, kills and misses, and one dispatching decision per instant.
 
-SimPy is the clock and the queue. The processor is a callback on an event of its own; when that event comes, it runs
-ahead privately through its own instants up to `env.peek()`, because nobody else can act before that, and then arms the
-event for its next instant. So a simulation without other processes costs a few SimPy events in all, and one with
-probes, faults or loads interleaves exactly: at equal times other processes come first.
+SimPy is the clock and the queue (see `sim.clock`): a simulation without other processes costs a few SimPy events in
+all, and one with probes, faults or loads interleaves exactly.
 
 One instant, in this order: completions, miss detection, kills, horizon, releases, then one dispatching decision.
 """
@@ -24,13 +22,12 @@ if TYPE_CHECKING:
 
     import simpy
 
+    from sim.execution import Work
     from sim.job import Entry, Job, Row
     from sim.policy import Policy
     from taskgen.parameters import Parameters
 
 _EXIT = EventType.EXIT
-_KILLED = EventType.EXIT_CRITICAL
-_FAILED = EventType.EXIT_ERROR
 _CUT = EventType.EXIT_EXTERNAL
 _START = EventType.START
 _RELEASE = EventType.RELEASE
@@ -51,35 +48,39 @@ class Processor(Lifecycle):
         env: simpy.Environment,
         tasks: Sequence[Parameters],
         policy: Policy,
-        work_ns: Callable[[Parameters], int],
+        work: Callable[[Parameters], Work],
         *,
         horizon_ns: int,
+        core: int = 0,
         overrun: Overrun = "continue",
         tie: Tie = "running",
         seed: int = 0,
         traced: bool = True,
         rows: list[Row | None] | None = None,
     ) -> None:
-        super().__init__(tasks, policy, work_ns, overrun=overrun, tie=tie, seed=seed, traced=traced, rows=rows)
-        self.env = env
-        self.horizon_ns = horizon_ns
+        self.running: Job | None = None
+        self._ready: list[Entry] = []
+        self._finish_ns = NEVER  # when the running job completes, if nothing happens before
+        super().__init__(
+            tasks, policy, work, place=lambda _: (core, self._ready),
+            overrun=overrun, tie=tie, seed=seed, traced=traced, rows=rows,
+        )  # fmt: skip
+        self.core = core
         self.now_ns = 0  #: the instant that was processed last
         self._running_entry: Entry | None = None
         self._quantum_end_ns = NEVER
         self._blocked_ns = 0  # the core serves an interrupt until then
         self._interrupt_ns = 0  # asked for at this instant
-        self._failing: list[int] = []
-        self._jittery = any(task.jitter_ns for task in tasks)
         self._idle = False
-        self._wake: simpy.Event | None = None
+        self._jittery = any(task.jitter_ns for task in tasks)
         self._releases = [(self._release_ns(job, 0, 0), job.id, job) for job in self._jobs]
         # A sentinel: there always is a next release.
         self._releases.append((NEVER, NEVER, self._jobs[0]))
         heapify(self._releases)
         if self._traced and self._releases[0][0] > 0:
             self._idle = True
-            self.events.append((0, _IDLE, None, None, 0))
-        self._arm(0)
+            self.events.append((0, _IDLE, None, None, core))
+        self._place(env, horizon_ns)
 
     # -- what other SimPy processes may do -----------------------------------------------------------------------
 
@@ -95,54 +96,13 @@ class Processor(Lifecycle):
         self._interrupt_ns += duration_ns
         self._poke()
 
-    def fail(self, task_id: int) -> None:
-        """Let the current job of a task end with an error, now; nothing happens if it has none.
-
-        Raises:
-            ValueError: there is no such task.
-        """
-        if all(job.id != task_id for job in self._jobs):
-            raise ValueError(f"there is no task {task_id!r} to fail")
-        self._failing.append(task_id)
-        self._poke()
-
-    def _poke(self) -> None:
-        now_ns = self.env.now
-        if not isinstance(now_ns, int):
-            raise TypeError(
-                f"the simulation clock is at {now_ns!r}, expected integer nanoseconds: use env.timeout(int)"
-            )
-        self._timer_ns = min(self._timer_ns, now_ns)
-        self._arm(now_ns)
-
-    # -- SimPy ---------------------------------------------------------------------------------------------------
-
-    def _arm(self, time_ns: float) -> None:
-        wake = self._wake = self.env.timeout(time_ns - self.env.now)
-        wake.callbacks.append(self._on_wake)
-
-    def _on_wake(self, event: simpy.Event) -> None:
-        if event is not self._wake or self.over:  # armed anew since
-            return
-        limit_ns = self.env.peek()
-        if limit_ns <= self.env.now:  # others act at this instant, too: they come first
-            self._arm(self.env.now)
-            return
-        next_ns = self.advance(min(limit_ns, self.horizon_ns))
-        if self.over:
-            return
-        if next_ns >= self.horizon_ns and limit_ns > self.horizon_ns:
-            self.cut(self.horizon_ns)
-        else:
-            self._arm(min(next_ns, self.horizon_ns))
-
     # -- the instants --------------------------------------------------------------------------------------------
 
     def advance(self, limit_ns: float) -> int:  # noqa: C901  # the hot loop: one frame, local names
-        """Process the instants before `limit_ns`, at most 1000 of them; return the next one (NEVER if none)."""
+        """Process the instants before `limit_ns`, at most 100 of them; return the next one (NEVER if none)."""
         releases, ready, events, rows = self._releases, self._ready, self.events, self.rows
         emits, traced, general, index_tie = self._emits, self._traced, self._general, self._index_tie
-        skips, jittery = self._overrun == "skip", self._jittery
+        skips, jittery, core = self._overrun == "skip", self._jittery, self.core
         run, entry, finish_ns = self.running, self._running_entry, self._finish_ns
         now = self.now_ns
         for _ in repeat(None, _CHUNK):
@@ -164,10 +124,10 @@ class Processor(Lifecycle):
                     deadline_ns = run.deadline_ns
                     rows[run.slot] = (
                         run.id, run.index, run.arrival_ns, run.release_ns, run.start_ns, now,
-                        deadline_ns if deadline_ns < NEVER else None, _EXIT, 0, run.preemptions, run.work_ns,
+                        deadline_ns if deadline_ns < NEVER else None, _EXIT, core, run.preemptions, run.work_ns,
                     )  # fmt: skip
                 elif emits:
-                    events.append((now, _EXIT, run.id, run.index, 0))
+                    events.append((now, _EXIT, run.id, run.index, core))
                 run.active = False
                 if run.late or run.released == run.limit:
                     self._succeed(run, now)
@@ -203,8 +163,8 @@ class Processor(Lifecycle):
                     continue
                 if emits:
                     if traced:
-                        events.append((now, _RELEASE, job.id, index, 0))
-                    events.append((now, _START, job.id, index, 0))
+                        events.append((now, _RELEASE, job.id, index, core))
+                    events.append((now, _START, job.id, index, core))
                 job.last = index
                 if job.active:
                     self._queue_behind(job, index, arrival_ns, now)
@@ -223,8 +183,8 @@ class Processor(Lifecycle):
                 job.preemptions = 0
                 if traced and deadline_ns < self._watch_ns:
                     self._watch_ns = deadline_ns
-                if job.mortal:
-                    self._set_kill(job)
+                if job.special:
+                    self._endow(job)
                 if job.entry is not None:
                     heappush(ready, job.entry)
                 elif general or job.fixed is not None:
@@ -254,7 +214,7 @@ class Processor(Lifecycle):
                     run.remaining_ns = finish_ns - now
                     run.preemptions += 1
                     if traced:
-                        events.append((now, _PREEMPT, run.id, run.index, 0))
+                        events.append((now, _PREEMPT, run.id, run.index, core))
                     entry = heapreplace(ready, self._entry(run, now) if general else entry)
                 else:
                     continue
@@ -263,15 +223,15 @@ class Processor(Lifecycle):
                 if run.start_ns is None:
                     run.start_ns = now
                     if traced:
-                        events.append((now, _DISPATCH, run.id, run.index, 0))
+                        events.append((now, _DISPATCH, run.id, run.index, core))
                 elif traced:
-                    events.append((now, _RESUME, run.id, run.index, 0))
+                    events.append((now, _RESUME, run.id, run.index, core))
                 if general and self.policy.quantum_ns is not None:
                     self._start_quantum(now)
                 self._idle = False
             elif traced and run is None and not self._idle:
                 self._idle = True
-                events.append((now, _IDLE, None, None, 0))
+                events.append((now, _IDLE, None, None, core))
         self.running, self._running_entry, self._finish_ns, self.now_ns = run, entry, finish_ns, now
         return min(finish_ns, releases[0][0], self._timer_ns)
 
@@ -290,21 +250,19 @@ class Processor(Lifecycle):
         self.now_ns = time_ns
         self.over = True
 
+    def _withdraw(self, job: Job, now_ns: int) -> None:
+        if job is self.running:
+            job.remaining_ns = self._finish_ns - now_ns
+            self.running, self._finish_ns = None, NEVER
+        else:
+            super()._withdraw(job, now_ns)
+
     # -- what is due ---------------------------------------------------------------------------------------------
 
     def _on_timer(self, now_ns: int) -> bool:
         """Kill what is due, serve interrupts, and find the next timer; return whether anything was due."""
         due = now_ns in {self._blocked_ns, self._quantum_end_ns} or self._interrupt_ns > 0
-        for task_id in self._failing:
-            for job in self._jobs:
-                if job.id == task_id and job.active:
-                    self._end(job, now_ns, _FAILED)
-                    due = True
-        self._failing.clear()
-        for job in self._jobs:
-            while job.active and job.kill_ns <= now_ns:
-                self._end(job, now_ns, _KILLED)
-                due = True
+        due |= self._end_due(now_ns)
         if self._interrupt_ns:
             self._serve_interrupt(now_ns)
         timers = [job.kill_ns for job in self._jobs if job.active]
@@ -321,7 +279,7 @@ class Processor(Lifecycle):
         run.remaining_ns = self._finish_ns - now_ns
         run.preemptions += 1
         if self._traced:
-            self.events.append((now_ns, _PREEMPT, run.id, run.index, 0))
+            self.events.append((now_ns, _PREEMPT, run.id, run.index, self.core))
         heappush(self._ready, run.entry or self._entry(run, now_ns))
         self.running, self._finish_ns = None, NEVER
 

@@ -11,17 +11,22 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 import simpy
 
+from sim.core import Overheads
+from sim.execution import Execution, Work
 from sim.lifecycle import Overrun, Tie
-from sim.policy import Policy
+from sim.multicore import Multicore
+from sim.partition import Fit, check_fit, partition, refuse_affinity
+from sim.partitioned import Partitioned
+from sim.policy import Policy, name_of
 from sim.processor import Processor
-from sim.support import check_supported
+from sim.support import check_supported, rows
 from sim.workload import PANDABOARD, Workload, load
 from taskgen import registry
 from taskgen.errors import TaskgenError, UsageError
 from taskgen.events import Event
 from taskgen.registry import describe
 from taskgen.session import Capabilities, Plan, Session, Target
-from taskgen.trace import Trace
+from taskgen.trace import Overhead, Trace
 from taskgen.units import Milliseconds, format_ms, to_ns
 
 # Event._make without its check of the length, which the processor keeps.
@@ -29,25 +34,41 @@ _EVENT = partial(tuple.__new__, Event)
 
 if TYPE_CHECKING:
     from sim.job import Row
+    from taskgen.parameters import Parameters
     from taskgen.taskset import TaskSet
 
-#: A process of the user's own beside the processor: a SimPy generator function of (env, processor).
-Process = Callable[[simpy.Environment, Processor], Generator[simpy.Event, Any, Any]]
+#: What simulates the cores: the first that can, from left to right.
+Model = Processor | Partitioned | Multicore
+#: A process of the user's own beside the cores: a SimPy generator function of (env, processor).
+Process = Callable[[simpy.Environment, Any], Generator[simpy.Event, Any, Any]]
+#: A plan, the policy that has been bound to it, and the core of each task (None where jobs migrate).
+_Bound = tuple[Plan, Policy, dict[int, int] | None]
 
 
 class SimSession(Session):
-    """Simulates one core under fixed priorities, EDF, a mixture, or a policy of your own, in exact integer time.
+    """Simulates cores under fixed priorities, EDF, a mixture, or a policy of your own, in exact integer time.
 
-    `policy` is auto, fp, rm, dm, edf, module:Class, a `Policy` or a subclass of it. `overrun` says what becomes of a
-    late job: continue, kill (at its absolute deadline), skip (the next release). `tie` says what equal ranks mean:
-    running (they never preempt) or index (the smaller id wins). With `trace=False` only START and the ends of jobs are
-    reported. `processes` are SimPy generator functions of (env, processor) that run beside the processor: probes,
-    faults, loads; the clock counts integer nanoseconds.
+    `policy` is auto, fp, rm, dm, edf, fifo, rr, llf, module:Class, a `Policy` or a subclass of it; `quantum_ms` is that
+    of rr and llf (10 if not given). With `migration="partitioned"` a task belongs to a core, by its affinity or placed
+    by `partition` (first-fit or worst-fit); with `global` its jobs run wherever a core is free. `scheduler_ms`,
+    `context_switch_ms` and `migration_ms` are what decisions cost. `execution` says how long jobs compute where they
+    differ: a distribution (see `sim.execution`) for all tasks, or a dict of them by task id or pkg.
+
+    `overrun` says what becomes of a late job: continue, kill (at its absolute deadline), skip (the next release). `tie`
+    says what equal ranks mean: running (they never preempt) or index (the smaller id wins). With `trace=False` only
+    START and the ends of jobs are reported. `processes` are SimPy generator functions of (env, processor) that run
+    beside the processor: probes, faults, loads; the clock counts integer nanoseconds. The processor is a `Processor`,
+    or a `Multicore` where there are several cores or overheads, or nothing preempts.
     """
 
     capabilities = Capabilities(
-        deterministic=True, trace=True, policies=frozenset({"fp", "rm", "dm", "edf", "mixed"}), sporadic=True
+        deterministic=True,
+        trace=True,
+        policies=frozenset({"fp", "rm", "dm", "edf", "mixed", "fifo", "rr", "llf"}),
+        sporadic=True,
     )
+    #: The combinations of options that work: a dict per row, for people.
+    support = staticmethod(rows)
 
     def __init__(
         self,
@@ -56,6 +77,7 @@ class SimSession(Session):
         policy: str | Policy | type[Policy] = "auto",
         cores: int = 1,
         migration: str = "partitioned",
+        partition: Fit = "first-fit",
         preemptive: bool = True,
         overrun: Overrun = "continue",
         tie: Tie = "running",
@@ -64,31 +86,35 @@ class SimSession(Session):
         scheduler_ms: Milliseconds = 0,
         quantum_ms: Milliseconds | None = None,
         workload: str | Path | Workload | None = None,
+        execution: Any = None,
         seed: int = 0,
         trace: bool = True,
         engine: str = "simpy",
         processes: tuple[Process, ...] = (),
     ) -> None:
-        check_supported(
-            profile=profile, cores=cores, migration=migration, preemptive=preemptive, overrun=overrun, tie=tie,
-            engine=engine,
-        )  # fmt: skip
-        for name, value in (
-            ("context_switch_ms", context_switch_ms), ("migration_ms", migration_ms), ("scheduler_ms", scheduler_ms),
-        ):  # fmt: skip
-            if to_ns(value, name):
-                raise UsageError(f"{name}: {value}: overheads aren't modelled yet, expected 0", hint="leave it out")
         self.policy = _policy_class(policy, None if quantum_ms is None else to_ns(quantum_ms, "quantum_ms"))
+        self.overheads = Overheads(
+            to_ns(scheduler_ms, "scheduler_ms"),
+            to_ns(context_switch_ms, "context_switch_ms"),
+            to_ns(migration_ms, "migration_ms"),
+        )
+        check_supported(
+            profile=profile, engine=engine, policy=name_of(self.policy()), cores=cores, migration=migration,
+            preemptive=preemptive, overrun=overrun, tie=tie, overheads=any(self.overheads),
+        )  # fmt: skip
+        self.fit = check_fit(partition, migration)
+        if quantum_ms is not None and not preemptive:
+            raise UsageError("quantum_ms: nothing ends with a quantum where nothing preempts", hint="leave it out")
+        self.partitioned = migration == "partitioned"
+        self.preemptive = preemptive
         self.overrun: Overrun = overrun
         self.tie: Tie = tie
         self.workload = _workload(workload)
+        self.execution = Execution(execution)
         self.seed = seed
         self.processes = processes
-        self._bound: tuple[Plan | None, Policy] = (None, self.policy())
-        if not trace:
-            self.capabilities = Capabilities(
-                deterministic=True, policies=SimSession.capabilities.policies, sporadic=True
-            )
+        self._bound: _Bound | None = None
+        self.capabilities = replace(SimSession.capabilities, trace=trace, cores=cores)
 
     @classmethod
     def open(cls, target: Target) -> Self:
@@ -103,11 +129,29 @@ class SimSession(Session):
     def check(self, taskset: "TaskSet", **options: Any) -> Plan:
         """Return the plan of a run, or raise what is wrong with the set under this policy and workload."""
         plan = super().check(taskset, **options)
-        for task in plan.tasks:
-            self.workload.execution_ns(task)
-        self._bound = (plan, self._bind(plan))
-        own = self.processes or not _is_ready_made(self._bound[1])
-        return replace(plan, exact=plan.exact and not own)
+        self.execution.check(plan.tasks)
+        works = [self.work(task) for task in plan.tasks]
+        policy = self._bind(plan)
+        self._bound = (plan, policy, self._homes(plan, policy))
+        own = self.processes or not _is_ready_made(policy)
+        fixed = all(isinstance(work, int) for work in works)
+        return replace(plan, exact=plan.exact and fixed and not own and not any(self.overheads))
+
+    def work(self, task: "Parameters") -> Work:
+        """Return the execution times of a task's jobs: a constant, or a function of the job's index.
+
+        Raises:
+            InputError: nothing says how long it computes.
+        """
+        drawn = self.execution.work(task, self.seed)
+        return self.workload.work(task, self.seed) if drawn is None else drawn
+
+    def _homes(self, plan: Plan, policy: Policy) -> dict[int, int] | None:
+        """Return the core of each task; None where jobs migrate."""
+        if self.partitioned:
+            return partition(plan.tasks, self.capabilities.cores, policy, self.fit)
+        refuse_affinity(plan.tasks)
+        return None
 
     def _bind(self, plan: Plan) -> Policy:
         """Return a policy of its own for a run: several may go on at the same time."""
@@ -124,9 +168,12 @@ class SimSession(Session):
 
     def events(self, plan: Plan) -> Generator[Event, None, None]:
         """Simulate the plan, event by event."""
-        processor = self._processor(plan)
-        for _ in self._steps(plan, processor):
-            events, processor.events = processor.events, []
+        model = self._model(plan)
+        for _ in self._steps(plan, model):
+            if isinstance(model, Multicore) and model.spans:
+                plan.overheads.extend(map(Overhead._make, model.spans))
+                model.spans.clear()
+            events, model.events = model.events, []
             yield from map(_EVENT, events)
 
     def jobs(self, taskset: "TaskSet", *, horizon_ms: Milliseconds | None = None) -> Trace:
@@ -137,45 +184,54 @@ class SimSession(Session):
         """
         plan = self.check(taskset, horizon_ms=horizon_ms)
         rows: list[Row | None] = []
-        processor = self._processor(plan, rows)
+        model = self._model(plan, rows)
         with _collector_paused():
-            for _ in self._steps(plan, processor):
+            for _ in self._steps(plan, model):
                 pass
         finished = cast("list[Row]", rows)  # each released job has ended, if only by being cut off
-        return Trace.of_jobs(plan.tasks, finished, end_ns=processor.now_ns, capabilities=SimSession.capabilities)
-
-    def _processor(self, plan: Plan, rows: "list[Row | None] | None" = None) -> Processor:
-        bound_to, policy = self._bound
-        same = bound_to is not None and bound_to.tasks is plan.tasks
-        return Processor(
-            simpy.Environment(),
-            plan.tasks,
-            policy if same else self._bind(plan),
-            self.workload.execution_ns,
-            horizon_ns=plan.horizon.time_ns,
-            overrun=self.overrun,
-            tie=self.tie,
-            seed=self.seed,
-            traced=self.capabilities.trace,
-            rows=rows,
+        return Trace.of_jobs(
+            plan.tasks, finished, end_ns=model.now_ns, capabilities=replace(self.capabilities, trace=True)
         )
 
-    def _steps(self, plan: Plan, processor: Processor) -> Iterator[None]:
+    def _model(self, plan: Plan, rows: "list[Row | None] | None" = None) -> Model:
+        """Return the fastest model that knows the rules of this session."""
+        bound = self._bound
+        if bound is None or bound[0].tasks is not plan.tasks:
+            policy = self._bind(plan)
+            bound = (plan, policy, self._homes(plan, policy))
+        _, policy, homes = bound
+        options: dict[str, Any] = {
+            "horizon_ns": plan.horizon.time_ns, "overrun": self.overrun, "tie": self.tie, "seed": self.seed,
+            "traced": self.capabilities.trace, "rows": rows,
+        }  # fmt: skip
+        cores = self.capabilities.cores
+        env = simpy.Environment()
+        if self.preemptive and not any(self.overheads):
+            if cores == 1:
+                return Processor(env, plan.tasks, policy, self.work, **options)
+            if homes is not None and not self.processes and _is_ready_made(policy):
+                return Partitioned(env, plan.tasks, policy, self.work, cores=cores, homes=homes, **options)
+        return Multicore(
+            env, plan.tasks, policy, self.work, cores=cores, homes=homes,
+            preemptive=self.preemptive, overheads=self.overheads, **options,
+        )  # fmt: skip
+
+    def _steps(self, plan: Plan, model: Model) -> Iterator[None]:
         """Step the environment until the run is over, yielding after each step."""
-        env = processor.env
-        own = self.processes or not _is_ready_made(processor.policy)
+        env = model.env
+        own = self.processes or not _is_ready_made(model.policy)
         for process in self.processes:
-            env.process(process(env, processor))
-        while not processor.over:
+            env.process(process(env, model))
+        while not model.over:
             if plan.stopped():
-                processor.cut(processor.now_ns)
+                model.cut(model.now_ns)
             else:
                 try:
                     env.step()
                 except Exception as error:
                     if not own or isinstance(error, TaskgenError):
                         raise
-                    raise _users_fault(processor.policy, error) from error
+                    raise _users_fault(model.policy, error) from error
             yield
 
 

@@ -9,6 +9,11 @@ A workload table gives, for each program (`pkg`), the CPU time of one job as a f
 
     [idle]
     endless = true
+
+    [sort]
+    distribution = { kind = "uniform", low_ms = 2, high_ms = 5 }
+
+Distributions are described in `sim.execution`.
 """
 
 import tomllib
@@ -18,6 +23,7 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal
 from pathlib import Path
 from typing import Any
 
+from sim.execution import Distribution, Work, distribution
 from taskgen.errors import InputError, UsageError
 from taskgen.parameters import Parameters
 from taskgen.units import MAX_NS, NS_PER_MS
@@ -44,6 +50,7 @@ class Program:
     constant_ms: Decimal = Decimal(0)
     terms: tuple[Term, ...] = ()
     endless: bool = False
+    distribution: Distribution | None = None  #: instead: each job has its own
 
     def execution_ns(self, argument: int) -> int:
         """Return the CPU time of one job in ns, rounded half-even; decimal arithmetic gives the same anywhere."""
@@ -62,6 +69,18 @@ class Workload:
 
     name: str
     programs: Mapping[str, Program]
+
+    def work(self, task: Parameters, seed: int) -> Work:
+        """Return the execution times of a task's jobs: a constant, or drawn where its program has a distribution.
+
+        Raises:
+            InputError: what `execution_ns` raises.
+        """
+        name = task.attributes.get("pkg")
+        program = self.programs.get(name) if isinstance(name, str) else None
+        if program is None or program.distribution is None:
+            return self.execution_ns(task)
+        return program.distribution.work(task, seed)
 
     def execution_ns(self, task: Parameters) -> int:
         """Return C of a task: its own `executiontime`, else that of its program.
@@ -113,13 +132,19 @@ def load(path: str | Path) -> Workload:
         raise UsageError(f"{path}: can't be read: {error.strerror or error}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, ArithmeticError) as error:
         raise UsageError(f"{path}: is no TOML: {error}") from None
-    return Workload(path.stem, {name: _program(value, f"{path}: [{name}]") for name, value in document.items()})
+    return Workload(
+        path.stem, {name: _program(value, f"{path}: [{name}]", path.parent) for name, value in document.items()}
+    )
 
 
-def _program(table: Any, place: str) -> Program:
-    known = {"constant_ms", "terms", "endless"}
+def _program(table: Any, place: str, folder: Path) -> Program:
+    known = {"constant_ms", "terms", "endless", "distribution"}
     if not isinstance(table, dict) or not table or not table.keys() <= known:
         raise UsageError(f"{place}: expected a table with {', '.join(sorted(known))}, got {table!r:.80}")
+    if "distribution" in table:
+        if len(table) > 1:
+            raise UsageError(f"{place}: distribution: says all, leave {', '.join(table.keys() - {'distribution'})} out")
+        return Program(distribution=distribution(table["distribution"], f"{place}: distribution", folder))
     terms = table.get("terms", [])
     if not isinstance(terms, list):
         raise UsageError(f"{place}: terms: {terms!r:.60} is no list")

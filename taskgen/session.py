@@ -23,6 +23,7 @@ from taskgen.units import Milliseconds, to_ns
 
 if TYPE_CHECKING:
     from taskgen.taskset import TaskSet
+    from taskgen.trace import Overhead
 
 Status: TypeAlias = Literal["finished", "stopped", "rejected", "failed"]
 
@@ -72,6 +73,8 @@ class Plan:
     admission: Mapping[str, Any] | None
     exact: bool
     stopped: Callable[[], bool]  #: whether `stop()` was called for this run
+    #: What scheduling itself cost, filled in while the run goes on, where the target tells.
+    overheads: list["Overhead"] = field(default_factory=list, compare=False)
 
 
 class Session(ABC):

@@ -5,6 +5,7 @@ preemptions, executed time and spans; with the board's vocabulary alone it knows
 None. A simulator that records jobs only fills it with finished job rows.
 """
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
@@ -73,6 +74,17 @@ class Span(NamedTuple):
     end_ns: int
 
 
+class Overhead(NamedTuple):
+    """A stretch of time in which a core ran no job because it was busy with scheduling."""
+
+    core: int
+    task_id: int | None  #: the job that the core switches to; None: for none in particular
+    job: int | None
+    start_ns: int
+    end_ns: int
+    kind: str  #: scheduler, context_switch or migration
+
+
 class _Record:
     """A job that is being collected."""
 
@@ -115,6 +127,7 @@ class Trace:
         self._records: list[_Record] = []
         self._open: dict[tuple[int, int], _Record] = {}
         self._spans: list[Span] = []
+        self._overheads: list[Overhead] = []
         self._done: set[int] = set()
         self._jobs: tuple[Job, ...] | None = None
         self._rows: Sequence[tuple[Any, ...]] | None = None
@@ -159,6 +172,8 @@ class Trace:
             task.jobs is None or (traced and task.id not in self._done) for task in plan.tasks
         ):
             self.end_ns = max(self.end_ns, plan.horizon.time_ns)
+        if plan.overheads:
+            self._interrupt(plan.overheads)
 
     def _begin(self, task_id: int, index: int) -> _Record:
         task = self.tasks.get(task_id)
@@ -257,6 +272,28 @@ class Trace:
         """The spans in which jobs ran, in the order of their ends; empty where the session doesn't trace."""
         return tuple(self._spans)
 
+    @property
+    def overheads(self) -> tuple[Overhead, ...]:
+        """The spans in which cores were busy with scheduling, in the order of their ends; known after `finish`."""
+        return tuple(self._overheads)
+
+    def _interrupt(self, overheads: Sequence[Overhead]) -> None:
+        """Take the time of overheads out of the jobs that they interrupted: no event tells that a job just paused."""
+        self._overheads = sorted(overheads, key=_by_end)
+        by_core: dict[int | None, list[Overhead]] = defaultdict(list)
+        for overhead in self._overheads:
+            by_core[overhead.core].append(overhead)
+        records = {(record.task_id, record.index): record for record in self._records}
+        spans: list[Span] = []
+        for span in self._spans:
+            pieces = list(_without(span, by_core[span.core]))
+            spans += pieces
+            record = records[span.task_id, span.job]
+            if record.executed_ns is not None:
+                record.executed_ns -= _length([span]) - _length(pieces)
+        self._spans = sorted(spans, key=_by_end)
+        self._jobs = None
+
     def write_json(self, path: str | Path) -> None:
         """Write jobs and events as JSON."""
         from taskgen.report.export import write_json
@@ -284,6 +321,33 @@ class Trace:
 
 # Job._make without its check of the length.
 _JOB = partial(tuple.__new__, Job)
+
+
+def _by_end(span: Span | Overhead) -> tuple[int, int]:
+    return (span.end_ns, span.core or 0)
+
+
+def _length(spans: Iterable[Span]) -> int:
+    return sum(span.end_ns - span.start_ns for span in spans)
+
+
+def _without(span: Span, others: Sequence[Overhead]) -> Iterator[Span]:
+    """Yield what is left of a span; the others are in order and don't overlap each other."""
+    start_ns = span.start_ns
+    for number in range(bisect_right(others, start_ns, key=_end), len(others)):
+        other = others[number]
+        if other.start_ns >= span.end_ns:
+            break
+        if start_ns < other.start_ns:
+            yield span._replace(start_ns=start_ns, end_ns=other.start_ns)
+        start_ns = other.end_ns
+    if start_ns < span.end_ns:
+        yield span._replace(start_ns=start_ns)
+
+
+def _end(overhead: Overhead) -> int:
+    return overhead.end_ns
+
 
 _HANDLERS = {
     EventType.MIGRATE: Trace._run,

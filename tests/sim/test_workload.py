@@ -147,7 +147,7 @@ def test_a_table_in_python() -> None:
     ("text", "message"),
     [
         ("[fft", "is no TOML"),
-        ("fft = 3", "[fft]: expected a table with constant_ms, endless, terms, got 3"),
+        ("fft = 3", "[fft]: expected a table with constant_ms, distribution, endless, terms, got 3"),
         ("[fft]", "[fft]: expected a table with"),
         ("[fft]\nconstant = 3", "[fft]: expected a table with"),
         ("[fft]\nconstant_ms = '3'", "[fft]: constant_ms: '3' is no number"),

@@ -1,0 +1,93 @@
+"""Threads of the loader that serve requests one after the other, and the timers that send them signals."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from sim.kernel import SYSTEM_LEVEL, TIMER, Appointment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    import simpy
+
+    from sim.kernel import Kernel, Thread
+
+    #: What a thread does for one request: a SimPy process; the thread is the one whose CPU time it spends.
+    Steps = Generator[simpy.Event, Any, None]
+    Handler = Callable[[Thread], Steps]
+
+
+class EntryPoint:
+    """A thread at the system's level that serves requests in their order; a handler that waits holds up the others."""
+
+    def __init__(self, kernel: Kernel, name: str) -> None:
+        self.kernel = kernel
+        self.thread = kernel.thread("init -> taskloader", name, SYSTEM_LEVEL, 0)
+        self._requests: deque[Handler] = deque()
+        self._idle: simpy.Event | None = None
+        self.dead = False  #: it serves nobody any more, and no call returns
+        kernel.env.process(self._serve())
+
+    def post(self, handler: Handler) -> None:
+        """Let the thread serve this request after all earlier ones."""
+        self._requests.append(handler)
+        if self._idle is not None:
+            self._idle.succeed()
+            self._idle = None
+
+    def call(self, handler: Handler) -> simpy.Event:
+        """Post a request; return an event that succeeds, with the time from now on in ns, when it was served."""
+        env = self.kernel.env
+        served, called_ns = env.event(), self.kernel.now_ns
+
+        def serve(thread: Thread) -> Steps:
+            yield from handler(thread)
+            if not self.dead:
+                served.succeed(self.kernel.now_ns - called_ns)
+
+        self.post(serve)
+        return served
+
+    def _serve(self) -> Steps:
+        while not self.dead:
+            if self._requests:
+                yield from self._requests.popleft()(self.thread)
+            else:
+                self._idle = self.kernel.env.event()
+                yield self._idle
+
+
+class Timer:
+    """A timer whose ticks are signals to an entry point; ticks that it hasn't served coalesce into one."""
+
+    def __init__(self, entry: EntryPoint, handler: Handler) -> None:
+        self._entry = entry
+        self._handler = handler
+        self._pending = False
+        self._armed: simpy.Event | None = None
+        self._period_ns = 0
+
+    def arm(self, delay_ns: int, period_ns: int = 0) -> None:
+        """Tick after `delay_ns`, then every `period_ns` (0: only once), instead of what was armed before."""
+        self._period_ns = period_ns
+        self._armed = Appointment(self._entry.kernel.env, delay_ns, TIMER, self._tick)
+
+    def disarm(self) -> None:
+        """Don't tick any more; a signal that was sent already is served."""
+        self._armed = None
+
+    def _tick(self, event: simpy.Event) -> None:
+        if event is not self._armed or self._entry.kernel.halted:
+            return
+        self._armed = None
+        if self._period_ns:
+            self.arm(self._period_ns, self._period_ns)
+        if not self._pending:
+            self._pending = True
+            self._entry.post(self._signal)
+
+    def _signal(self, thread: Thread) -> Steps:
+        self._pending = False
+        yield from self._handler(thread)

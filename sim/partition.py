@@ -1,0 +1,161 @@
+"""Which task belongs to which core: affinity first, then bin packing by utilization (Dhall & Liu, Oper. Res. 26, 1978).
+
+A task with `cores` (the width of its affinity space) belongs to core floor(coreoffset * m / cores); with `coreoffset`
+alone the space is that of the m cores. The others are placed in the order of decreasing utilization, ties by id, on the
+first core (`first-fit`) or the least loaded one (`worst-fit`) that accepts them: while U <= 1, or, for fixed
+priorities, while the response-time analysis holds. On one core there is nothing to choose, so nothing is refused.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from itertools import count
+from typing import TYPE_CHECKING, Literal
+
+from sim.policy import JobFixedPriority, Policy
+from taskgen.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from taskgen.parameters import Parameters
+
+Fit = Literal["first-fit", "worst-fit"]
+FITS: tuple[Fit, ...] = ("first-fit", "worst-fit")
+
+
+def check_fit(fit: Fit, migration: str) -> Fit:
+    """Return the way to place tasks, or refuse one that is unknown or has nothing to place.
+
+    Raises:
+        UsageError: names the option and what is expected.
+    """
+    if fit not in FITS:
+        raise UsageError(f"partition: {fit!r} isn't supported, expected {' or '.join(FITS)}")
+    if fit != FITS[0] and migration == "global":
+        raise UsageError(
+            f"partition {fit} and migration global contradict each other",
+            hint="leave partition out, or choose migration partitioned",
+        )
+    return fit
+
+
+def affinity(task: Parameters, cores: int) -> int | None:
+    """Return the core that the description of a task asks for; None: any.
+
+    Raises:
+        InputError: the description asks for a core that isn't there.
+    """
+    width: int = task.attributes.get("cores", 0)
+    position: int = task.attributes.get("coreoffset", 0)
+    if not width:
+        if not position or cores == 1:
+            return None
+        width = cores  # the description counts the cores themselves
+    if position >= width:
+        raise InputError(
+            f"task {task.id}: coreoffset: {position} is out of range, expected 0..{width - 1}",
+            hint=f"it is a place in a space of {width} (cores), mapped to the {cores} of this target",
+        )
+    return position * cores // width
+
+
+def refuse_affinity(tasks: Sequence[Parameters]) -> None:
+    """Refuse tasks that belong to a core, where jobs migrate.
+
+    Raises:
+        InputError: names the first such task.
+    """
+    for task in tasks:
+        if task.attributes.get("cores") or task.attributes.get("coreoffset"):
+            key = "coreoffset" if "coreoffset" in task.attributes else "cores"
+            raise InputError(
+                f"task {task.id}: {key}: {task.attributes[key]} binds it to a core, but migration is global",
+                hint="leave cores and coreoffset out, or choose migration partitioned",
+            )
+
+
+def partition(tasks: Sequence[Parameters], cores: int, policy: Policy, fit: Fit = "first-fit") -> dict[int, int]:
+    """Return the core of each task by id; `policy` has been bound to the tasks.
+
+    Raises:
+        InputError: a task fits nowhere, or asks for a core that isn't there; one line names it.
+    """
+    homes: dict[int, int] = {}
+    members: list[list[Parameters]] = [[] for _ in range(cores)]
+    for task in tasks:
+        home = affinity(task, cores)
+        if home is not None or cores == 1:
+            homes[task.id] = home or 0
+            members[home or 0].append(task)
+    accepts = _acceptance(policy)
+    rest = [task for task in tasks if task.id not in homes]
+    for task in sorted(rest, key=lambda task: (-utilization([task]), task.id)):
+        order = range(cores)
+        if fit == "worst-fit":
+            order = sorted(order, key=lambda core: (utilization(members[core]), core))  # type: ignore[assignment]  # both are sequences of cores
+        home = next((core for core in order if accepts([*members[core], task])), None)
+        if home is None:
+            raise _fits_nowhere(task, tasks, cores, fit)
+        homes[task.id] = home
+        members[home].append(task)
+    return homes
+
+
+def _fits_nowhere(task: Parameters, tasks: Sequence[Parameters], cores: int, fit: Fit) -> InputError:
+    total = sum((utilization([each]) for each in tasks), Fraction(0))
+    return InputError(
+        f"task {task.id}: fits on none of {cores} cores ({fit}; its utilization is {float(utilization([task])):.3f},"
+        f" the set's {float(total):.3f})",
+        hint="give the set more cores, the tasks cores and coreoffset (then nothing is tested), or migration global",
+    )
+
+
+def utilization(tasks: Sequence[Parameters]) -> Fraction:
+    """Return the sum of C/T; a task with period 0 or unknown C counts as 0."""
+    return sum((Fraction(task.wcet_ns or 0, task.period_ns) for task in tasks if task.period_ns), Fraction(0))
+
+
+def _acceptance(policy: Policy) -> Callable[[Sequence[Parameters]], bool]:
+    """Return the test of one core: may it hold these tasks?"""
+    ranks = policy.fixed if isinstance(policy, JobFixedPriority) else {}
+
+    def accepts(tasks: Sequence[Parameters]) -> bool:
+        if utilization(tasks) > 1:
+            return False
+        banded = [task for task in tasks if ranks.get(task.id) is not None]
+        return all(_meets_deadlines(task, banded, ranks) for task in banded)
+
+    return accepts
+
+
+def _meets_deadlines(task: Parameters, tasks: Sequence[Parameters], ranks: Mapping[int, int | None]) -> bool:
+    """Exact response-time analysis, arbitrary deadlines, release jitter (Tindell, Burns & Wellings, RTS 6, 1994).
+
+    Every job in the level-i busy period meets its deadline; equal ranks interfere with each other.
+    """
+    if not _counts(task):
+        return True
+    rank = ranks[task.id] or 0
+    interfering = [
+        (other.wcet_ns or 0, other.period_ns, other.jitter_ns)
+        for other in tasks
+        if other is not task and _counts(other) and (ranks[other.id] or 0) <= rank
+    ]
+    wcet_ns, period_ns, deadline_ns = task.wcet_ns or 0, task.period_ns, task.effective_deadline_ns or 0
+    for job in count():
+        window_ns = (job + 1) * wcet_ns
+        while True:
+            if window_ns - job * period_ns + task.jitter_ns > deadline_ns:
+                return False
+            demand_ns = (job + 1) * wcet_ns + sum(c * -(-(window_ns + j) // t) for c, t, j in interfering)
+            if demand_ns == window_ns:
+                break
+            window_ns = demand_ns
+        if window_ns + task.jitter_ns <= (job + 1) * period_ns:
+            return True
+    raise AssertionError("count() doesn't end")
+
+
+def _counts(task: Parameters) -> bool:
+    return bool(task.wcet_ns and task.period_ns)
