@@ -24,9 +24,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import simpy
 
-from sim.board import Board
-from sim.description import Demand, Description, program_demand, size_of
-from sim.generation import G1, Generation
+from sim.boards.board import Board
+from sim.boards.description import Demand, Description, program_demand, size_of
+from sim.boards.generation import G1, Generation
 from sim.workload import PANDABOARD
 from taskgen.events import EventType
 from taskgen.parameters import parameters_of
@@ -35,7 +35,7 @@ from taskgen.units import NS_PER_MS
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Sequence
 
-    from sim.eventlog import LogEntry
+    from sim.boards.eventlog import LogEntry
 
 #: From the client's CLEAR to the next set's first description: 500 of the board, 244 of the client.
 CLEAR_AHEAD_MS = 744

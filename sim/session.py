@@ -10,7 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
 
 import simpy
+from simpy.core import EmptySchedule
 
+from sim.boards.generation import GENERATIONS, Generation, Switches, generation
+from sim.boards.profile import board_capabilities, job_work, refuse_inexpressible
+from sim.boards.taskloader import Taskloader
 from sim.core import Overheads
 from sim.execution import Execution, Work
 from sim.lifecycle import Overrun, Tie
@@ -38,7 +42,7 @@ if TYPE_CHECKING:
     from taskgen.taskset import TaskSet
 
 #: What simulates the cores: the first that can, from left to right.
-Model = Processor | Partitioned | Multicore
+Model = Processor | Partitioned | Multicore | Taskloader
 #: A process of the user's own beside the cores: a SimPy generator function of (env, processor).
 Process = Callable[[simpy.Environment, Any], Generator[simpy.Event, Any, Any]]
 #: A plan, the policy that has been bound to it, and the core of each task (None where jobs migrate).
@@ -75,7 +79,7 @@ class SimSession(Session):
         *,
         profile: str = "ideal",
         policy: str | Policy | type[Policy] = "auto",
-        cores: int = 1,
+        cores: int | None = None,
         migration: str = "partitioned",
         partition: Fit = "first-fit",
         preemptive: bool = True,
@@ -91,7 +95,12 @@ class SimSession(Session):
         trace: bool = True,
         engine: str = "simpy",
         processes: tuple[Process, ...] = (),
+        destroy_at_exit: bool = True,
+        switches: Switches | None = None,
     ) -> None:
+        boards = profile in GENERATIONS
+        if cores is None:
+            cores = 2 if boards else 1  # admission addresses the second core of a board
         self.policy = _policy_class(policy, None if quantum_ms is None else to_ns(quantum_ms, "quantum_ms"))
         self.overheads = Overheads(
             to_ns(scheduler_ms, "scheduler_ms"),
@@ -115,6 +124,14 @@ class SimSession(Session):
         self.processes = processes
         self._bound: _Bound | None = None
         self.capabilities = replace(SimSession.capabilities, trace=trace, cores=cores)
+        self.switches = switches
+        #: The generation of a board profile; None: `ideal`.
+        self.generation: Generation | None = None
+        if boards:
+            self.generation = generation(profile, destroy_at_exit=destroy_at_exit)
+            self.capabilities = board_capabilities(self.generation, cores)
+        elif switches is not None or not destroy_at_exit:
+            raise UsageError(f"profile {profile} has no switches: they are those of boards", hint="leave them out")
 
     @classmethod
     def open(cls, target: Target) -> Self:
@@ -129,8 +146,11 @@ class SimSession(Session):
     def check(self, taskset: "TaskSet", **options: Any) -> Plan:
         """Return the plan of a run, or raise what is wrong with the set under this policy and workload."""
         plan = super().check(taskset, **options)
-        self.execution.check(plan.tasks)
-        works = [self.work(task) for task in plan.tasks]
+        if self.generation is not None:
+            refuse_inexpressible(plan.tasks, self.generation)
+            self._works(plan)
+            return replace(plan, exact=False)
+        works = self._works(plan).values()
         policy = self._bind(plan)
         self._bound = (plan, policy, self._homes(plan, policy))
         own = self.processes or not _is_ready_made(policy)
@@ -145,6 +165,10 @@ class SimSession(Session):
         """
         drawn = self.execution.work(task, self.seed)
         return self.workload.work(task, self.seed) if drawn is None else drawn
+
+    def _works(self, plan: Plan) -> "dict[int, Work]":
+        self.execution.check(plan.tasks)
+        return {task.id: self.work(task) for task in plan.tasks}
 
     def _homes(self, plan: Plan, policy: Policy) -> dict[int, int] | None:
         """Return the core of each task; None where jobs migrate."""
@@ -176,12 +200,27 @@ class SimSession(Session):
             events, model.events = model.events, []
             yield from map(_EVENT, events)
 
+    def trace(self, taskset: "TaskSet", horizon_ms: Milliseconds | None = None) -> Trace:
+        """Simulate a concrete task-set and return the trace of its events.
+
+        Raises:
+            What `run` raises.
+        """
+        events = self.run(taskset, horizon_ms=horizon_ms)
+        assert self.plan is not None  # noqa: S101  # run() has set it
+        trace = Trace(self.plan.tasks, capabilities=self.capabilities)
+        trace.extend(events)
+        trace.finish(self.plan)
+        return trace
+
     def jobs(self, taskset: "TaskSet", *, horizon_ms: Milliseconds | None = None) -> Trace:
         """Simulate a concrete task-set and return a trace of its jobs without events: the fastest way to look at jobs.
 
         Raises:
             What `run` raises.
         """
+        if self.generation is not None:
+            return self.trace(taskset, horizon_ms)  # a board logs events, no jobs
         plan = self.check(taskset, horizon_ms=horizon_ms)
         rows: list[Row | None] = []
         model = self._model(plan, rows)
@@ -195,6 +234,13 @@ class SimSession(Session):
 
     def _model(self, plan: Plan, rows: "list[Row | None] | None" = None) -> Model:
         """Return the fastest model that knows the rules of this session."""
+        if self.generation is not None:
+            works = self._works(plan)
+            return Taskloader(
+                simpy.Environment(), plan.tasks, self.generation, lambda task, job: job_work(works[task.id], job),
+                horizon_ns=plan.horizon.time_ns, cores=self.capabilities.cores, goal=plan.admission,
+                switches=self.switches,
+            )  # fmt: skip
         bound = self._bound
         if bound is None or bound[0].tasks is not plan.tasks:
             policy = self._bind(plan)
@@ -219,20 +265,25 @@ class SimSession(Session):
     def _steps(self, plan: Plan, model: Model) -> Iterator[None]:
         """Step the environment until the run is over, yielding after each step."""
         env = model.env
-        own = self.processes or not _is_ready_made(model.policy)
         for process in self.processes:
             env.process(process(env, model))
         while not model.over:
             if plan.stopped():
                 model.cut(model.now_ns)
             else:
-                try:
-                    env.step()
-                except Exception as error:
-                    if not own or isinstance(error, TaskgenError):
-                        raise
-                    raise _users_fault(model.policy, error) from error
+                self._step(model)
             yield
+
+    def _step(self, model: Model) -> None:
+        try:
+            model.env.step()
+        except EmptySchedule:  # a board that hangs before it started anything
+            model.cut(model.now_ns)
+        except Exception as error:
+            policy = self.policy()
+            if isinstance(error, TaskgenError) or (_is_ready_made(policy) and not self.processes):
+                raise
+            raise _users_fault(policy, error) from error
 
 
 def simulate(taskset: "TaskSet", *, horizon_ms: Milliseconds | None = None, **options: Any) -> Trace:
@@ -245,14 +296,11 @@ def simulate(taskset: "TaskSet", *, horizon_ms: Milliseconds | None = None, **op
     {0: 1000000, 1: 3000000}
     """
     with SimSession(**options) as session:
-        if not session.capabilities.trace:
-            return session.jobs(taskset, horizon_ms=horizon_ms)
-        events = session.run(taskset, horizon_ms=horizon_ms)
-        assert session.plan is not None  # noqa: S101  # run() has set it
-        trace = Trace(session.plan.tasks, capabilities=session.capabilities)
-        trace.extend(events)
-        trace.finish(session.plan)
-        return trace
+        return (
+            session.trace(taskset, horizon_ms)
+            if session.capabilities.trace
+            else session.jobs(taskset, horizon_ms=horizon_ms)
+        )
 
 
 def _is_ready_made(policy: Policy) -> bool:

@@ -4,11 +4,14 @@ import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
+from sim.boards.generation import GENERATIONS
 from sim.policy import READY_MADE
 from taskgen.errors import UsageError
 
 #: More cores than any board has; decisions look at each of them.
 MAX_CORES = 1024
+#: The affinity spaces of the boards end here.
+MAX_BOARD_CORES = 8
 #: Policies by their names; `own` is one that isn't ready-made.
 POLICIES = (*READY_MADE, "own")
 _NO_QUANTUM_NEEDED = tuple(name for name in POLICIES if name != "rr")  # round robin is its preemptions
@@ -43,9 +46,23 @@ def _ideal(policy: tuple[str, ...], *, preemptive: bool) -> Combination:
     )
 
 
+#: The board generations: kernel, loader and life cycle are their own, so little is left to choose.
+_BOARDS = Combination(
+    profile=tuple(GENERATIONS),
+    engine=("simpy",),
+    policy=("auto",),
+    cores=range(1, MAX_BOARD_CORES + 1),
+    migration=("partitioned",),
+    preemptive=(True,),
+    overrun=("continue",),  # not looked at: each generation has a rule of its own
+    tie=("running",),
+    overheads=(False,),
+)
+
 SUPPORTED: tuple[Combination, ...] = (
     _ideal(POLICIES, preemptive=True),
     _ideal(_NO_QUANTUM_NEEDED, preemptive=False),
+    _BOARDS,
 )
 
 

@@ -55,15 +55,30 @@ def list_names(
         raise UsageError(f"there is no list of {name!r}", hint=f"one of: {', '.join(LISTS)}")
     with redirect_stdout(sys.stderr):  # plug-ins are imported, and may print
         rows = [(entry, _summary(LISTS[name], entry)) for entry in registry.names(LISTS[name])]
+        combinations = _combinations() if name == "policies" else []
     if as_json:
-        typer.echo(json.dumps({name: [{"name": entry, "summary": text} for entry, text in rows]}))
+        document: dict[str, Any] = {name: [{"name": entry, "summary": text} for entry, text in rows]}
+        if combinations:
+            document["combinations"] = combinations
+        typer.echo(json.dumps(document))
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     table.add_column(name, no_wrap=True)
     table.add_column("what it is", overflow="fold")
     for row in rows:
         table.add_row(*row)
-    plain_console().print(table)
+    console = plain_console()
+    console.print(table)
+    for number, combination in enumerate(combinations, 1):
+        console.print(f"\nthese go together ({number} of {len(combinations)}):")
+        for option, values in combination.items():
+            console.print(f"  {option:<11} {values}", soft_wrap=True)
+
+
+def _combinations() -> list[dict[str, str]]:
+    """Return which options of the simulator go together, as it says itself; a session without such a table has none."""
+    support = getattr(registry.load("sessions", "sim"), "support", None)
+    return support() if callable(support) else []
 
 
 def _summary(group: str, name: str) -> str:

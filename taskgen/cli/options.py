@@ -109,6 +109,10 @@ Profile = Annotated[
 ]
 Cores = Annotated[int | None, typer.Option(metavar="N", min=1, help="Number of cores.", rich_help_panel=_HOW)]
 Migration = Annotated[str | None, typer.Option(metavar="M", help="partitioned or global.", rich_help_panel=_HOW)]
+Partition = Annotated[
+    str | None,
+    typer.Option(metavar="P", help="Tasks without affinity: first-fit or worst-fit.", rich_help_panel=_HOW),
+]
 NonPreemptive = Annotated[
     bool, typer.Option("--non-preemptive", help="A job that runs is never preempted.", rich_help_panel=_HOW)
 ]
@@ -129,6 +133,14 @@ ContextSwitch = Annotated[
 SchedulerCost = Annotated[
     Decimal | None,
     typer.Option(metavar="MS", parser=_milliseconds, help="Cost of a scheduling decision.", rich_help_panel=_HOW),
+]
+MigrationCost = Annotated[
+    Decimal | None,
+    typer.Option(metavar="MS", parser=_milliseconds, help="Cost of resuming on another core.", rich_help_panel=_HOW),
+]
+Quantum = Annotated[
+    Decimal | None,
+    typer.Option(metavar="MS", parser=_milliseconds, help="Quantum of the policies rr and llf.", rich_help_panel=_HOW),
 ]
 Engine = Annotated[str | None, typer.Option(metavar="E", help="simpy or batch.", rich_help_panel=_HOW)]
 Workload = Annotated[

@@ -44,11 +44,14 @@ def run(  # one parameter per option of the command line
     profile: options.Profile = None,
     cores: options.Cores = None,
     migration: options.Migration = None,
+    partition: options.Partition = None,
     non_preemptive: options.NonPreemptive = False,
     overrun: options.Overrun = None,
     tie: options.Tie = None,
     context_switch: options.ContextSwitch = None,
     scheduler_cost: options.SchedulerCost = None,
+    migration_cost: options.MigrationCost = None,
+    quantum: options.Quantum = None,
     engine: options.Engine = None,
     workload: options.Workload = None,
     admission: options.Admission = None,
@@ -74,7 +77,7 @@ def run(  # one parameter per option of the command line
         "policy": policy, "profile": profile, "cores": cores, "migration": migration, "overrun": overrun, "tie": tie,
         "preemptive": False if non_preemptive else None, "context_switch_ms": context_switch,
         "scheduler_ms": scheduler_cost, "engine": engine, "workload": workload, "binaries": binaries, "port": port,
-        "wire_log": wire_log,
+        "wire_log": wire_log, "partition": partition, "migration_ms": migration_cost, "quantum_ms": quantum,
     }  # fmt: skip
     given_options = {key: value for key, value in given.items() if value is not None}
     _check_distinct({"-o": output, "--gantt": gantt, "--trace": trace})

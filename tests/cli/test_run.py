@@ -493,3 +493,36 @@ def test_no_command_shows_the_help(run: Run) -> None:
     assert code == 2
     assert "run" in out + err
     assert "error" not in err
+
+
+def test_the_combinations_of_the_simulator_are_listed(run: Run) -> None:
+    assert "go together" in run("list", "policies")[1]
+    rows = json.loads(run("list", "policies", "--json")[1])["combinations"]
+    assert any("G4" in row["profile"] for row in rows)
+
+
+def test_several_cores_with_overheads(run: Run) -> None:
+    arguments = ["-t", "sets.py:late", "--cores", "2", "--migration", "global", "--policy", "rm", "--json"]
+    document = json.loads(run("run", *arguments, "--context-switch", "0.5", "--horizon", "12")[1])
+    jobs = document["runs"][0]["jobs"]
+    assert {job["core"] for job in jobs} == {0, 1}
+    assert jobs[0]["start_ms"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["--migration", "global", "--partition", "worst-fit"], "partition"),
+        (["--context-switch", "-1"], "context_switch_ms"),
+        (["--policy", "rm", "--quantum", "3"], "quantum"),
+        (["--policy", "rr", "--non-preemptive"], "rr"),
+        (["--profile", "G4", "--policy", "edf"], "edf"),
+        (["--profile", "G4", "--cores", "99"], "cores"),
+        (["--cores", "2000"], "cores"),
+    ],
+    ids=str,
+)
+def test_contradictory_options_are_one_clear_line(run: Run, arguments: list[str], named: str) -> None:
+    code, out, err = run("run", "-t", "sets.py:rm", *arguments)
+    assert (code, out) == (2, "")
+    assert named in err.splitlines()[0]

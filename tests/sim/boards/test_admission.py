@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from sim.admission import (
+from sim.boards.admission import (
     RULES,
     Admission,
     Entry,

@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 import simpy
 
-from sim.board import Board
-from sim.description import Demand, describe
-from sim.eventlog import LogEntry
-from sim.generation import G4, Switches
-from sim.taskloader import Taskloader
+from sim.boards.board import Board
+from sim.boards.description import Demand, describe
+from sim.boards.eventlog import LogEntry
+from sim.boards.generation import G4, Switches
+from sim.boards.taskloader import Taskloader
 from taskgen.parameters import parameters_of
 from taskgen.units import NS_PER_MS
 

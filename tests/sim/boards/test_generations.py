@@ -8,11 +8,11 @@ import simpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim.description import Description, describe, inexpressible, size_of
-from sim.eventlog import WRAP_NS, stamp_ms
-from sim.generation import G1, G1O, G1P, G3A, G3B, G4, GENERATIONS, Generation, generation
-from sim.taskloader import Taskloader
-from sim.timing import Timing
+from sim.boards.description import Description, describe, inexpressible, size_of
+from sim.boards.eventlog import WRAP_NS, stamp_ms
+from sim.boards.generation import G1, G1O, G1P, G3A, G3B, G4, GENERATIONS, Generation, generation
+from sim.boards.taskloader import Taskloader
+from sim.boards.timing import Timing
 from taskgen.errors import UsageError
 from taskgen.events import ENDINGS, EventType
 from taskgen.parameters import parameters_of
@@ -296,7 +296,7 @@ def test_stop_ends_the_run_now() -> None:
     loader = Taskloader(simpy.Environment(), parameters_of([{"period": 100}]), G1, lambda *_: 10**12, horizon_ns=10**12)
     while not loader.events:
         loader.env.step()
-    loader.stop()
+    loader.cut(loader.now_ns)
     assert loader.over
     assert [str(kind) for _, kind, _, _, _ in loader.events] == ["START", "EXIT_EXTERNAL"]
 

@@ -13,8 +13,8 @@ themselves were looked for: only other runs are an independent check. `benchmark
 
 from types import MappingProxyType
 
-from sim.kernel import QUANTUM_NS
-from sim.timing import Timing, by_program, ms
+from sim.boards.kernel import QUANTUM_NS
+from sim.boards.timing import Timing, by_program, ms
 
 PANDABOARD_TIMING = Timing(
     # Direct: two descriptions of one document are 10..11 apart.

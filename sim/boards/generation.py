@@ -1,8 +1,8 @@
 """The board generations as a table: one row per generation, no branches.
 
 A row says by which rules a taskloader and its kernel give birth to jobs and let them die, and with which timing;
-`sim.loader` is the one interpreter of these rows. All times in nanoseconds. The timing is the PandaBoard's, measured
-on G1; later generations were never measured, they keep its shape.
+`sim.boards.loader` is the one interpreter of these rows. All times in nanoseconds. The timing is the PandaBoard's,
+measured on G1; later generations were never measured, they keep its shape.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Literal
 
-from sim.kernel import SYSTEM_LEVEL, Expired
-from sim.pandaboard import PANDABOARD_TIMING
-from sim.timing import Timing
+from sim.boards.kernel import SYSTEM_LEVEL, Expired
+from sim.boards.pandaboard import PANDABOARD_TIMING
+from sim.boards.timing import Timing
 from taskgen.errors import UsageError
 from taskgen.events import EventType
 from taskgen.units import NS_PER_MS

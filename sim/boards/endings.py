@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from sim.entrypoint import EntryPoint
-from sim.eventlog import EventLog, LogEntry, stamp_ms
-from sim.generation import (
+from sim.boards.entrypoint import EntryPoint
+from sim.boards.eventlog import EventLog, LogEntry, stamp_ms
+from sim.boards.generation import (
     EXIT_CRITICAL_VALUE,
     EXIT_EXTERNAL_VALUE,
     OUT_OF_CAPS_VALUE,
@@ -15,8 +15,8 @@ from sim.generation import (
     Generation,
     Switches,
 )
-from sim.kernel import SYSTEM_LEVEL, Kernel
-from sim.optimiser import Thread as SeenThread
+from sim.boards.kernel import SYSTEM_LEVEL, Kernel
+from sim.boards.optimiser import Thread as SeenThread
 from sim.workload import NEVER
 from taskgen.events import EventType
 
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
     import simpy
 
-    from sim.controller import Controller
-    from sim.description import Demand
-    from sim.instance import Instance, ManagedTask
-    from sim.kernel import Thread
+    from sim.boards.controller import Controller
+    from sim.boards.description import Demand
+    from sim.boards.instance import Instance, ManagedTask
+    from sim.boards.kernel import Thread
 
 _NS_PER_US = 1000
 #: The kernel remembers that many destroyed threads per core; then its table starts anew.

@@ -4,10 +4,10 @@ from typing import Any
 
 import simpy
 
-from sim.board import Board
-from sim.description import Demand, DemandOf, Description
-from sim.endings import RIP_SIZE
-from sim.generation import G1, G3B, G4, Generation
+from sim.boards.board import Board
+from sim.boards.description import Demand, DemandOf, Description
+from sim.boards.endings import RIP_SIZE
+from sim.boards.generation import G1, G3B, G4, Generation
 from taskgen.units import NS_PER_MS
 
 MS = NS_PER_MS

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from sim.kernel import QUANTUM_NS
+from sim.boards.kernel import QUANTUM_NS
 from taskgen.units import NS_PER_MS
 
 
@@ -22,7 +22,7 @@ def by_program(**milliseconds: float) -> Mapping[str, int]:
 class Timing:
     """What the loader's own work costs; it runs at the system's level on core 0, so tasks there wait meanwhile.
 
-    The defaults are the shape of the PandaBoard's table (`sim.pandaboard`) without its details.
+    The defaults are the shape of the PandaBoard's table (`sim.boards.pandaboard`) without its details.
     """
 
     parse_ns: int = ms(11)  #: each description in SEND_DESCS

@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-from sim.goal import Goal, Goals, parse_goal
+from sim.boards.goal import Goal, Goals, parse_goal
 from taskgen.errors import UsageError
 
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim.goal import Goals, parse_goal
-from sim.optimiser import RULES, Optimiser, Thread
+from sim.boards.goal import Goals, parse_goal
+from sim.boards.optimiser import RULES, Optimiser, Thread
 from taskgen.errors import InputError, UsageError
 from taskgen.optimizations.fairness import Fairness
 from taskgen.optimizations.utilization import Utilization

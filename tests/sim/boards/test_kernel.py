@@ -8,7 +8,7 @@ import simpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim.kernel import QUANTUM_NS, SYSTEM_LEVEL, Kernel, Thread
+from sim.boards.kernel import QUANTUM_NS, SYSTEM_LEVEL, Kernel, Thread
 from sim.workload import NEVER
 from taskgen.units import NS_PER_MS
 

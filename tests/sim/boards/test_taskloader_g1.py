@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 import simpy
 
-from sim.board import Board
-from sim.description import Demand, DemandOf, Description, describe, quota_limit
-from sim.eventlog import LogEntry
-from sim.generation import G1, G1O, G1P, Generation, generation
-from sim.taskloader import Taskloader
-from sim.timing import Timing
+from sim.boards.board import Board
+from sim.boards.description import Demand, DemandOf, Description, describe, quota_limit
+from sim.boards.eventlog import LogEntry
+from sim.boards.generation import G1, G1O, G1P, Generation, generation
+from sim.boards.taskloader import Taskloader
+from sim.boards.timing import Timing
 from sim.workload import NEVER, PANDABOARD
 from taskgen.parameters import Parameters, parameters_of
 from taskgen.units import NS_PER_MS

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sim.board import Board
-from sim.description import Demand, describe, program_demand
-from sim.eventlog import WRAP_NS, LogEntry
-from sim.kernel import END, Appointment
+from sim.boards.board import Board
+from sim.boards.description import Demand, describe, program_demand
+from sim.boards.eventlog import WRAP_NS, LogEntry
+from sim.boards.kernel import END, Appointment
 from taskgen.events import EventType
 from taskgen.units import NS_PER_MS
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     import simpy
 
-    from sim.description import Description
-    from sim.generation import Generation, Switches
-    from sim.instance import ManagedTask
+    from sim.boards.description import Description
+    from sim.boards.generation import Generation, Switches
+    from sim.boards.instance import ManagedTask
     from taskgen.parameters import Parameters
 
 _START = EventType.START
@@ -72,6 +72,7 @@ class Taskloader:
         self._held: list[LogEntry] = []
         self._end: simpy.Event | None = None
         self._started_ns = 0
+        self._now_ns = 0
         env.process(self._run())
 
     def _run(self) -> Generator[simpy.Event, Any, None]:
@@ -132,6 +133,7 @@ class Taskloader:
         time_ns = max(self._stamped_ns(entry) - (self._started_ns if self.zero_ns is None else self.zero_ns), 0)
         if time_ns >= self.horizon_ns and entry.type in {_START, _REFUSED}:
             return  # at the horizon nothing is released any more
+        self._now_ns = max(self._now_ns, time_ns)
         self.events.append((time_ns, entry.type, entry.task_id, entry.job, entry.core))
 
     # -- the end -------------------------------------------------------------------------------------------------
@@ -141,7 +143,12 @@ class Taskloader:
         """Whether the board hangs: no event will follow."""
         return self.board.hung
 
-    def stop(self, now_ns: int | None = None) -> None:  # noqa: ARG002  # the board has a clock of its own
+    @property
+    def now_ns(self) -> int:
+        """The time of the last event."""
+        return self._now_ns
+
+    def cut(self, time_ns: int) -> None:  # noqa: ARG002  # the board has a clock of its own
         """End the run now: jobs that run are cut off."""
         if not self.over:
             self._finish()

@@ -10,13 +10,13 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from sim.controller import Controller
-from sim.description import kill_delay_ns
-from sim.endings import Endings
-from sim.entrypoint import EntryPoint, Timer
-from sim.generation import EXIT_PERIOD_VALUE, Generation, Switches
-from sim.instance import Instance, ManagedTask
-from sim.kernel import SYSTEM_LEVEL, Kernel
+from sim.boards.controller import Controller
+from sim.boards.description import kill_delay_ns
+from sim.boards.endings import Endings
+from sim.boards.entrypoint import EntryPoint, Timer
+from sim.boards.generation import EXIT_PERIOD_VALUE, Generation, Switches
+from sim.boards.instance import Instance, ManagedTask
+from sim.boards.kernel import SYSTEM_LEVEL, Kernel
 from taskgen.errors import InputError
 from taskgen.events import EventType
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     import simpy
 
-    from sim.description import Demand, DemandOf, Description
-    from sim.kernel import Thread
+    from sim.boards.description import Demand, DemandOf, Description
+    from sim.boards.kernel import Thread
 
     Steps = Generator[simpy.Event, Any, None]
 

@@ -3,15 +3,15 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sim import optimiser as optimising
-from sim.admission import Admission, Entry, Ready, Verdict, instance_name
-from sim.generation import Generation
+from sim.boards import optimiser as optimising
+from sim.boards.admission import Admission, Entry, Ready, Verdict, instance_name
+from sim.boards.generation import Generation
 from taskgen.units import NS_PER_MS
 
 if TYPE_CHECKING:
-    from sim.description import Description
-    from sim.kernel import Kernel
-    from sim.optimiser import Optimiser, Review, Thread
+    from sim.boards.description import Description
+    from sim.boards.kernel import Kernel
+    from sim.boards.optimiser import Optimiser, Review, Thread
 
 _ADMISSION_CORE = 1
 _NS_PER_US = 1000

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sim.admission import instance_name
+from sim.boards.admission import instance_name
 
 if TYPE_CHECKING:
-    from sim.description import Description
-    from sim.entrypoint import Timer
-    from sim.kernel import Thread
+    from sim.boards.description import Description
+    from sim.boards.entrypoint import Timer
+    from sim.boards.kernel import Thread
 
 
 class Instance:

@@ -1,8 +1,8 @@
 """A board in software without its wire: the protocol's commands as methods, the event log, the kernel's thread table.
 
 Each command returns a SimPy event that succeeds when the board's command loop is free again, with the time that the
-command has blocked it in ns; a board that hangs never answers. A session (`sim.taskloader`) and a board behind the real
-protocol drive it alike; step its environment, or let `env.run(until=board.start())` do that.
+command has blocked it in ns; a board that hangs never answers. A session (`sim.boards.taskloader`) and a board behind
+the real protocol drive it alike; step its environment, or let `env.run(until=board.start())` do that.
 """
 
 from __future__ import annotations
@@ -10,18 +10,18 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sim.eventlog import LogEntry, stamp_ms
-from sim.generation import Generation, Switches
-from sim.kernel import Kernel
-from sim.loader import Loader
+from sim.boards.eventlog import LogEntry, stamp_ms
+from sim.boards.generation import Generation, Switches
+from sim.boards.kernel import Kernel
+from sim.boards.loader import Loader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import simpy
 
-    from sim.description import DemandOf, Description
-    from sim.kernel import Thread
+    from sim.boards.description import DemandOf, Description
+    from sim.boards.kernel import Thread
 
 _NS_PER_US = 1000
 

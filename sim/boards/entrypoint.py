@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from sim.kernel import SYSTEM_LEVEL, TIMER, Appointment
+from sim.boards.kernel import SYSTEM_LEVEL, TIMER, Appointment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     import simpy
 
-    from sim.kernel import Kernel, Thread
+    from sim.boards.kernel import Kernel, Thread
 
     #: What a thread does for one request: a SimPy process; the thread is the one whose CPU time it spends.
     Steps = Generator[simpy.Event, Any, None]

@@ -22,14 +22,14 @@ from benchmarks.fidelity import (
     shortfalls,
     tables,
 )
-from sim.board import Board
-from sim.description import Demand, DemandOf, Description, program_demand
-from sim.generation import G1
-from sim.pandaboard import PANDABOARD_TIMING
+from sim.boards.board import Board
+from sim.boards.description import Demand, DemandOf, Description, program_demand
+from sim.boards.generation import G1
+from sim.boards.pandaboard import PANDABOARD_TIMING
 from sim.workload import NEVER
 from taskgen.units import NS_PER_MS
 
-RECORDINGS = Path(__file__).parents[2].parent / "shared" / "recordings.csv"
+RECORDINGS = Path(__file__).parents[3].parent / "shared" / "recordings.csv"
 NEVER_ENDS = Demand(NEVER)
 
 

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from sim.generation import LONGEST_NS, Generation
-from sim.timing import Timing
+from sim.boards.generation import LONGEST_NS, Generation
+from sim.boards.timing import Timing
 from taskgen.parameters import LEAST_URGENT, NO_PRIORITY, UNKNOWN_EXECUTION_MS, Parameters
 from taskgen.units import NS_PER_MS
 

@@ -1,0 +1,48 @@
+"""A board generation as the profile of a session: what it can do, and what it can't express."""
+
+from collections.abc import Sequence
+
+from sim.boards.description import inexpressible
+from sim.boards.generation import Generation
+from sim.execution import Work
+from taskgen.errors import Unsupported
+from taskgen.horizon import DEFAULT_RUN_NS
+from taskgen.parameters import Parameters
+from taskgen.session import Capabilities
+from taskgen.units import NS_PER_MS
+
+#: What a board passes over without harm: a limit of jobs, where it knows none, only makes the run longer.
+_HARMLESS = frozenset({"numberofjobs"})
+
+
+def board_capabilities(row: Generation, cores: int) -> Capabilities:
+    """Return what a session with this profile can do."""
+    return Capabilities(
+        deterministic=True,
+        cores=cores,
+        policies=frozenset({"fp"} if row.priorities.edf is None else {"fp", "edf", "mixed"}),
+        admission=row.optimiser != "none",
+        time_resolution_ns=NS_PER_MS,
+        job_numbers="starts",
+        max_run_ns=DEFAULT_RUN_NS,
+    )
+
+
+def refuse_inexpressible(tasks: Sequence[Parameters], row: Generation) -> None:
+    """Refuse what the descriptions of a generation have no words for.
+
+    Raises:
+        Unsupported: names the task and the attribute.
+    """
+    for task in tasks:
+        for key in inexpressible(task, row):
+            if key not in _HARMLESS:
+                raise Unsupported(
+                    f"task {task.id}: {key}: {task.attributes.get(key)}: boards of generation {row.name} can't do this",
+                    hint=f"leave {key} out, or choose another profile",
+                )
+
+
+def job_work(work: Work, job: int) -> int:
+    """Return the execution time of a job."""
+    return work if isinstance(work, int) else work(job)
