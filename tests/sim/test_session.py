@@ -61,7 +61,7 @@ def test_it_keeps_the_promises_of_every_session(options: dict[str, Any]) -> None
 @pytest.mark.parametrize(
     ("options", "message", "hint"),
     [
-        ({"profile": "G1"}, "profile: 'G1' isn't supported, expected ideal", ""),
+        ({"profile": "G9"}, "profile: 'G9' isn't supported, expected ideal", ""),
         ({"profile": "Ideal"}, "profile: 'Ideal' isn't supported, expected ideal", "did you mean ideal?"),
         ({"engine": "batch"}, "engine: 'batch' isn't supported, expected simpy", ""),
         ({"cores": 0}, "cores: 0 isn't supported, expected 1..1024", ""),
