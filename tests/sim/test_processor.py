@@ -155,13 +155,7 @@ options = {
 }
 
 
-@pytest.mark.filterwarnings("ignore:task . has a deadline and a priority")
-@settings(max_examples=300, deadline=None)
-@given(tasks=descriptions(), horizon=st.integers(0, 50), **options)
-def test_every_job_agrees_with_the_reference(
-    tasks: list[dict[str, Any]], policy: str, tie: str, overrun: str, horizon: int
-) -> None:
-    """Start, finish, outcome, preemptions and executed time, under every policy, tie rule and overrun policy."""
+def check_agreement(tasks: list[dict[str, Any]], policy: str, tie: str, overrun: str, horizon: int) -> None:
     wanted = sorted(
         map(expected, reference(tasks, policy=policy, tie=tie, overrun=overrun, horizon=horizon)),
         key=lambda job: job[:2],
@@ -171,6 +165,26 @@ def test_every_job_agrees_with_the_reference(
     session = SimSession(policy=policy, tie=tie, overrun=overrun)  # type: ignore[arg-type]
     assert session.jobs(TaskSet(tasks), horizon_ms=horizon).jobs == trace.jobs
     check_events(trace, {task["id"]: task for task in tasks})
+
+
+@pytest.mark.filterwarnings("ignore:task . has a deadline and a priority")
+@settings(max_examples=300, deadline=None)
+@given(tasks=descriptions(), horizon=st.integers(0, 50), **options)
+def test_every_job_agrees_with_the_reference(
+    tasks: list[dict[str, Any]], policy: str, tie: str, overrun: str, horizon: int
+) -> None:
+    """Start, finish, outcome, preemptions and executed time, under every policy, tie rule and overrun policy."""
+    check_agreement(tasks, policy, tie, overrun, horizon)
+
+
+@pytest.mark.nightly
+@pytest.mark.filterwarnings("ignore:task . has a deadline and a priority")
+@settings(max_examples=30_000, deadline=None)
+@given(tasks=descriptions(), horizon=st.integers(0, 200), **options)
+def test_every_job_agrees_with_the_reference_deeply(
+    tasks: list[dict[str, Any]], policy: str, tie: str, overrun: str, horizon: int
+) -> None:
+    check_agreement(tasks, policy, tie, overrun, horizon)
 
 
 def check_events(trace: Trace, tasks: dict[int, dict[str, Any]]) -> None:
