@@ -96,7 +96,7 @@ Policy = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="auto, fp, rm, dm, edf or MODULE:CLASS.",
+        help="auto, fp, rm, dm, edf, fifo, rr, llf or MODULE:CLASS.",
         rich_help_panel=_HOW,
         autocompletion=_names("policies"),
     ),
@@ -142,7 +142,7 @@ Quantum = Annotated[
     Decimal | None,
     typer.Option(metavar="MS", parser=_milliseconds, help="Quantum of the policies rr and llf.", rich_help_panel=_HOW),
 ]
-Engine = Annotated[str | None, typer.Option(metavar="E", help="simpy or batch.", rich_help_panel=_HOW)]
+Engine = Annotated[str | None, typer.Option(metavar="E", help="simpy.", rich_help_panel=_HOW)]
 Workload = Annotated[
     str | None,
     typer.Option(

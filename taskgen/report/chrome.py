@@ -1,9 +1,10 @@
 """Chrome Trace Event JSON, which opens in Perfetto and chrome://tracing.
 
-One process shows the cores, a thread each, with a slice wherever a job ran. The other shows the tasks: the life of
-each job, from release to end, as an async pair (lives overlap, and slices of one thread must nest), and releases,
-misses and kills as instants. Format: "Trace Event Format" (Google, 2016). Its `ts` and `dur` are numbers of
-microseconds that viewers read as doubles, so they count from the start of the set.
+One process shows the cores, a thread each, with a slice wherever a job ran (category `run`) or the core was busy with
+scheduling (`overhead`). The other shows the tasks: the life of each job, from release to end, as an async pair (lives
+overlap, and slices of one thread must nest), and releases, misses and kills as instants. Format: "Trace Event Format"
+(Google, 2016). Its `ts` and `dur` are numbers of microseconds that viewers read as doubles, so they count from the
+start of the set.
 """
 
 from collections import defaultdict
@@ -14,7 +15,7 @@ from typing import NamedTuple
 from taskgen.events import EventType
 from taskgen.output import whole_file
 from taskgen.report.export import task_label, text_json
-from taskgen.trace import Job, Span, Trace
+from taskgen.trace import Job, Overhead, Span, Trace
 
 CORES, TASKS = 1, 2  # pid 0 and tid 0 mean the idle task to some viewers
 
@@ -64,19 +65,20 @@ def _core_order(core: int | None) -> tuple[bool, int]:
     return core is None, core or 0
 
 
-def _lanes(trace: Trace) -> dict[str, list[Span]]:
-    """Return the spans by thread name, so that no two spans of one thread overlap.
+def _lanes(trace: Trace) -> dict[str, list[Span | Overhead]]:
+    """Return runs and overheads by thread name, so that no two spans of one thread overlap.
 
     A session that contradicts itself (two jobs on one core at once), or doesn't know cores, gets further threads.
     """
-    cores: dict[int | None, list[Span]] = defaultdict(list)
-    for span in trace.gantt:
+    cores: dict[int | None, list[Span | Overhead]] = defaultdict(list)
+    spans: list[Span | Overhead] = [*trace.gantt, *trace.overheads]
+    for span in spans:
         cores[span.core].append(span)
-    lanes: dict[str, list[Span]] = {}
+    lanes: dict[str, list[Span | Overhead]] = {}
     for core in sorted(cores, key=_core_order):
         name = "unknown core" if core is None else f"core {core}"
-        own: list[list[Span]] = []
-        for span in sorted(cores[core], key=lambda span: span.start_ns):
+        own: list[list[Span | Overhead]] = []
+        for span in sorted(cores[core], key=lambda span: (span.start_ns, span.end_ns)):
             lane = next((lane for lane in own if lane[-1].end_ns <= span.start_ns), None)
             if lane is None:
                 own.append([span])
@@ -101,15 +103,23 @@ def _metadata(name: str, pid: int, tid: int, args: str) -> str:
     return f'{{"name": "{name}", "ph": "M", "ts": 0, "pid": {pid}, "tid": {tid}, "args": {{{args}}}}}'
 
 
-def _slices(trace: Trace, lanes: dict[str, list[Span]]) -> Iterator[_Timed]:
+def _slices(trace: Trace, lanes: dict[str, list[Span | Overhead]]) -> Iterator[_Timed]:
     for tid, spans in enumerate(lanes.values(), start=1):
         for span in spans:
+            if isinstance(span, Overhead):
+                head = f'"name": {text_json(span.kind.replace("_", " "))}, "cat": "overhead", "cname": "grey"'
+            else:
+                head = f'"name": {text_json(f"task {task_label(trace, span.task_id)}")}, "cat": "run"'
             yield _Timed(
                 span.start_ns,
-                f'{{"name": {text_json(f"task {task_label(trace, span.task_id)}")}, "cat": "run", "ph": "X",'
-                f' "ts": {_us(span.start_ns)}, "dur": {_us(span.end_ns - span.start_ns)}, "pid": {CORES},'
-                f' "tid": {tid}, "args": {{"task": {span.task_id}, "job": {span.job}}}}}',
+                f'{{{head}, "ph": "X", "ts": {_us(span.start_ns)}, "dur": {_us(span.end_ns - span.start_ns)},'
+                f' "pid": {CORES}, "tid": {tid},'
+                f' "args": {{"task": {_or_null(span.task_id)}, "job": {_or_null(span.job)}}}}}',
             )
+
+
+def _or_null(number: int | None) -> str:
+    return "null" if number is None else str(number)
 
 
 def _lives(trace: Trace, tids: dict[int, int]) -> Iterator[_Timed]:
@@ -137,5 +147,5 @@ def _instants(trace: Trace, tids: dict[int, int]) -> Iterator[_Timed]:
                 event.time_ns,
                 f'{{"name": "{name}", "cat": "scheduler", "ph": "i", "s": "t", "ts": {_us(event.time_ns)},'
                 f' "pid": {TASKS}, "tid": {tids[event.task_id]},'
-                f' "args": {{"job": {"null" if event.job is None else event.job}}}}}',
+                f' "args": {{"job": {_or_null(event.job)}}}}}',
             )

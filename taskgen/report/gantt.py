@@ -2,7 +2,8 @@
 
 One row per task, the most urgent on top; boxes where the task runs, nothing where it doesn't. An arrow up is a
 release, an arrow down an absolute deadline (both full height, so with D = T they meet), a circle a completion, a cross
-a kill. A missed deadline is red, and what runs after it is red and hatched.
+a kill. A missed deadline is red, and what runs after it is red and hatched. What scheduling costs is grey: in a row per
+core below the tasks, and, where it serves a job (a switch to it, its migration), in the row of that task as well.
 """
 
 from collections import Counter, defaultdict
@@ -35,10 +36,20 @@ _GREY = "#8A8A8A"
 
 #: Heights inside a row: the base line is 0, the arrows end at 1, and there is air above.
 _BOX, _TOP, _ROW = 0.62, 1.0, 1.32
+#: Rows of cores have no arrows, so they are lower.
+_CORE_BOX, _CORE_ROW = 0.4, 0.62
 
 _KILLS = (
     EventType.EXIT_CRITICAL, EventType.EXIT_PERIOD, EventType.EXIT_ERROR, EventType.OUT_OF_QUOTA, EventType.OUT_OF_CAPS,
 )  # fmt: skip
+
+#: Kinds of overhead: greys that hatches tell apart, without the one that means late.
+_OVERHEADS: dict[str, dict[str, Any]] = {
+    "scheduler": {"facecolor": "#6E6E6E", "edgecolor": _INK},
+    "context_switch": {"facecolor": "#BDBDBD", "edgecolor": _INK},
+    "migration": {"facecolor": "#E6E6E6", "edgecolor": "#5A5A5A", "hatch": "xxxxx"},
+}
+_OTHER_OVERHEAD: dict[str, Any] = {"facecolor": "#D2D2D2", "edgecolor": _INK, "hatch": "....."}
 
 
 class _Mark(NamedTuple):
@@ -125,9 +136,10 @@ def draw_gantt(trace: Trace, *, window_ms: object = WINDOW_MS) -> "Figure":
     chart = _Chart(trace, figure, window_ns)
     _draw_marks(chart)
     _draw_runs(chart)
+    _draw_overheads(chart)
     _draw_axes(chart)
     lines = _draw_legend(chart)
-    height = 1.3 + 0.22 * lines + 0.72 * len(chart.rows)
+    height = 1.3 + 0.22 * lines + 0.72 * len(chart.rows) + 0.36 * len(chart.core_base)
     figure.set_size_inches(chart.width, min(height, 380.0))  # Agg draws at most 2^16 pixels
     return figure
 
@@ -158,6 +170,10 @@ class _Chart:
         self.end_ns = min(max(trace.end_ns, 1), window_ns)
         self.rows = rows_of(trace)
         self.base = {task_id: (len(self.rows) - 1 - row) * _ROW for row, task_id in enumerate(self.rows)}
+        overheads = [each for each in trace.overheads if each.start_ns < self.end_ns]
+        busy = sorted({each.core for each in overheads})
+        self.overheads = overheads
+        self.core_base = {core: -(row + 1) * _CORE_ROW for row, core in enumerate(busy)}
         self.jobs = [job for job in trace.jobs if _first_ns(job) <= self.end_ns]
         self.cores = sorted({span.core for span in trace.gantt if span.core is not None})
         self.legend: dict[str, Any] = {}
@@ -192,9 +208,9 @@ def _draw_runs(chart: _Chart) -> None:
         if border_ns < end_ns:
             late[span.task_id].append((border_ns, end_ns))
     for (task_id, colour), spans in boxes.items():
-        _boxes(chart, task_id, spans, **_style(colour, chart))
+        _boxes(chart, chart.base[task_id], spans, **_style(colour, chart))
     for task_id, spans in late.items():
-        _boxes(chart, task_id, spans, facecolor="#FBD9DD", edgecolor=_RED, hatch="/////")
+        _boxes(chart, chart.base[task_id], spans, facecolor="#FBD9DD", edgecolor=_RED, hatch="/////")
     if late:
         _explain(chart, "after its deadline", facecolor="#FBD9DD", edgecolor=_RED, hatch="/////")
     if len(chart.cores) > 1:
@@ -212,7 +228,7 @@ def _colour(chart: _Chart, span: Span) -> int:
     return chart.rows.index(span.task_id)
 
 
-def _style(number: int, chart: _Chart) -> dict[str, str]:
+def _style(number: int, chart: _Chart) -> dict[str, Any]:
     texture, colour = divmod(number, len(_PALETTE))
     hatch = _HATCHES[texture % len(_HATCHES)] if len(chart.cores) > 1 else ""
     return {"facecolor": _PALETTE[colour], "edgecolor": _INK, "hatch": hatch}
@@ -225,7 +241,7 @@ def _draw_lives(chart: _Chart) -> None:
         if job.start_ns is not None and job.finish_ns is not None:
             lives[job.task_id].append((job.start_ns, min(job.finish_ns, chart.end_ns)))
     for task_id, spans in lives.items():
-        _boxes(chart, task_id, spans, facecolor="#F2F2F2", edgecolor=_GREY, hatch="....")
+        _boxes(chart, chart.base[task_id], spans, facecolor="#F2F2F2", edgecolor=_GREY, hatch="....")
     if lives:
         _explain(chart, "alive (running is not traced)", facecolor="#F2F2F2", edgecolor=_GREY, hatch="....")
 
@@ -243,9 +259,23 @@ def _name_cores(chart: _Chart) -> None:
             )  # fmt: skip
 
 
-def _boxes(chart: _Chart, task_id: int, spans: Iterable[tuple[int, int]], **style: Any) -> None:
+def _draw_overheads(chart: _Chart) -> None:
+    rows: dict[tuple[str, float, float], list[tuple[int, int]]] = defaultdict(list)
+    for each in chart.overheads:
+        stretch = (each.start_ns, min(each.end_ns, chart.end_ns))
+        rows[each.kind, chart.core_base[each.core], _CORE_BOX].append(stretch)
+        if each.task_id in chart.base:
+            rows[each.kind, chart.base[each.task_id], _BOX].append(stretch)
+    kinds = [*_OVERHEADS, *sorted({each.kind for each in chart.overheads} - _OVERHEADS.keys())]
+    for (kind, base, height), stretches in sorted(rows.items(), key=lambda row: kinds.index(row[0][0])):
+        style = _OVERHEADS.get(kind, _OTHER_OVERHEAD)
+        _boxes(chart, base, stretches, height, **style)
+        _explain(chart, kind.replace("_", " "), **style)
+
+
+def _boxes(chart: _Chart, base: float, spans: Iterable[tuple[int, int]], height: float = _BOX, **style: Any) -> None:
     ranges = [(_ms(begin), _ms(end - begin)) for begin, end in spans]
-    chart.axes.broken_barh(ranges, (chart.base[task_id], _BOX), linewidth=0.6 * chart.scale, zorder=2, **style)
+    chart.axes.broken_barh(ranges, (base, height), linewidth=0.6 * chart.scale, zorder=2, **style)
 
 
 def _explain(chart: _Chart, label: str, **style: Any) -> None:
@@ -295,8 +325,8 @@ def _draw_axes(chart: _Chart) -> None:
     axes = chart.axes
     end = _ms(chart.end_ns)
     axes.set_xlim(-0.008 * end, 1.008 * end)
-    axes.set_ylim(-0.22, len(chart.rows) * _ROW)
-    for base in chart.base.values():
+    axes.set_ylim(min(chart.core_base.values(), default=0.0) - 0.22, len(chart.rows) * _ROW)
+    for base in (*chart.base.values(), *chart.core_base.values()):
         axes.axhline(base, color=_GREY, linewidth=0.6, zorder=1)
     _label_rows(chart)
     axes.tick_params(axis="x", colors=_INK)
@@ -315,7 +345,11 @@ def _label_rows(chart: _Chart) -> None:
     axes = chart.axes
     tasks = chart.trace.tasks
     bases = [chart.base[task_id] for task_id in chart.rows]
-    axes.set_yticks([base + 0.42 for base in bases], [f"task {task_label(chart.trace, row)}" for row in chart.rows])
+    labels = [
+        (base + 0.42, f"task {task_label(chart.trace, row)}") for base, row in zip(bases, chart.rows, strict=True)
+    ]
+    labels += [(base + _CORE_BOX / 2, f"core {core}") for core, base in chart.core_base.items()]
+    axes.set_yticks([y for y, _ in labels], [label for _, label in labels])
     parameters = ["" if row not in tasks else _parameters(tasks[row]) for row in chart.rows]
     axes.set_yticks([base + 0.13 for base in bases], parameters, minor=True)
     axes.tick_params(axis="y", which="major", length=0, colors=_INK)

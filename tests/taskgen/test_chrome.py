@@ -3,6 +3,7 @@
 import json
 import tempfile
 from collections import defaultdict
+from collections.abc import Sequence
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
@@ -12,8 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taskgen import Capabilities, Event, EventType, TaskSet, Trace
+from taskgen.horizon import Horizon
 from taskgen.parameters import parameters_of
 from taskgen.report.chrome import CORES, TASKS, write_chrome
+from taskgen.session import Plan
+from taskgen.trace import Overhead
 
 MS = 1_000_000
 TASKSET = TaskSet([{"pkg": 'he"y', "period": 8, "executiontime": 2}, {"period": 12}, {"period": 20}])
@@ -29,6 +33,18 @@ EVENTS = st.lists(
     ),
     max_size=60,
 ).map(lambda rows: [Event(*row) for row in sorted(rows, key=lambda row: row[0])])
+#: Any overheads: also such that overlap each other and what ran.
+OVERHEADS = st.lists(
+    st.builds(
+        lambda core, task_id, start, length, kind: Overhead(core, task_id, 0, start, start + length, kind),
+        st.integers(0, 1),
+        st.none() | st.integers(0, 3),
+        st.integers(0, 5_000),
+        st.integers(0, 500),
+        st.sampled_from(["scheduler", "context_switch", "migration"]),
+    ),
+    max_size=20,
+)
 
 
 def chrome(trace: Trace) -> list[dict[str, Any]]:
@@ -39,9 +55,11 @@ def chrome(trace: Trace) -> list[dict[str, Any]]:
     return events
 
 
-def trace_of(events: list[Event]) -> Trace:
-    trace = Trace(parameters_of(TASKSET))
+def trace_of(events: list[Event], overheads: Sequence[Overhead] = ()) -> Trace:
+    tasks = parameters_of(TASKSET)
+    trace = Trace(tasks)
     trace.extend(events)
+    trace.finish(Plan(tasks, TASKSET, Horizon(0, "requested"), None, False, bool, list(overheads)))
     return trace
 
 
@@ -61,6 +79,20 @@ def test_slices_show_who_ran_when_on_which_core() -> None:
     names = {(e["pid"], e["tid"]): e["args"]["name"] for e in events if e["name"] == "thread_name"}
     assert names[CORES, 1] == "core 0"
     assert names[TASKS, 1] == 'task 0 he"y'
+
+
+def test_overheads_are_slices_of_their_own_on_the_thread_of_the_core() -> None:
+    """The scheduler runs for nobody, the switch for the job that comes; the job that went on is in two pieces."""
+    rows = [(0, "RELEASE"), (0, "DISPATCH"), (9, "EXIT")]
+    paid = [Overhead(0, None, None, 2, 3, "scheduler"), Overhead(0, 1, 4, 9, 11, "context_switch")]
+    events = chrome(trace_of([Event(ns, EventType(kind), 0, 0, 0) for ns, kind in rows], paid))
+    slices = [e for e in events if e["ph"] == "X"]
+    assert [(e["cat"], e["name"], e["ts"] * 1000, e["dur"] * 1000) for e in slices] == [
+        ("run", 'task 0 he"y', 0, 2), ("overhead", "scheduler", 2, 1), ("run", 'task 0 he"y', 3, 6),
+        ("overhead", "context switch", 9, 2),
+    ]  # fmt: skip
+    assert {(e["pid"], e["tid"]) for e in slices} == {(CORES, 1)}
+    assert [e["args"] for e in slices if e["cat"] == "overhead"] == [{"task": None, "job": None}, {"task": 1, "job": 4}]
 
 
 def test_a_life_is_a_pair_from_release_to_end() -> None:
@@ -90,9 +122,9 @@ def test_two_jobs_on_one_core_at_once_get_two_threads() -> None:
 
 
 @settings(deadline=None)
-@given(EVENTS)
-def test_slices_of_one_thread_never_overlap_and_none_is_lost(events: list[Event]) -> None:
-    trace = trace_of(events)
+@given(EVENTS, OVERHEADS)
+def test_slices_of_one_thread_never_overlap_and_none_is_lost(events: list[Event], overheads: list[Overhead]) -> None:
+    trace = trace_of(events, overheads)
     threads: dict[tuple[int, int], list[tuple[Decimal, Decimal]]] = defaultdict(list)
     for event in chrome(trace):
         if event["ph"] == "X":
@@ -100,13 +132,14 @@ def test_slices_of_one_thread_never_overlap_and_none_is_lost(events: list[Event]
     for spans in threads.values():
         assert all(earlier[1] <= later[0] for earlier, later in pairwise(spans))
     shown_us = sum(end - start for spans in threads.values() for start, end in spans)
-    assert shown_us * 1000 == sum(span.end_ns - span.start_ns for span in trace.gantt)
+    spans_ns = sum(span.end_ns - span.start_ns for span in trace.gantt)
+    assert shown_us * 1000 == spans_ns + sum(each.end_ns - each.start_ns for each in trace.overheads)
 
 
 @settings(deadline=None)
-@given(EVENTS)
-def test_events_are_sorted_named_numbers_and_lives_are_pairs(events: list[Event]) -> None:
-    trace = trace_of(events)
+@given(EVENTS, OVERHEADS)
+def test_events_are_sorted_named_numbers_and_lives_are_pairs(events: list[Event], overheads: list[Overhead]) -> None:
+    trace = trace_of(events, overheads)
     shown = chrome(trace)
     times = [event["ts"] for event in shown]
     assert times == sorted(times)

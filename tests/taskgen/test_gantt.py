@@ -10,8 +10,11 @@ import pytest
 
 from taskgen import Capabilities, Event, EventType, TaskSet, Trace
 from taskgen.errors import InputError, UsageError
+from taskgen.horizon import Horizon
 from taskgen.parameters import parameters_of
 from taskgen.report.gantt import check_gantt, draw_gantt, rows_of, write_gantt
+from taskgen.session import Plan
+from taskgen.trace import Overhead
 
 pytest.importorskip("matplotlib", reason="the extra `plot` is not installed")
 
@@ -44,6 +47,17 @@ def missed() -> Trace:
     )  # fmt: skip
 
 
+def switching() -> Trace:
+    """As `met`, but at 10 the scheduler runs for 1 ms, and the switch to task 0 takes 2 ms."""
+    trace = met()
+    paid = [
+        Overhead(0, None, None, 10 * MS, 11 * MS, "scheduler"),
+        Overhead(0, 0, 1, 11 * MS, 13 * MS, "context_switch"),
+    ]
+    trace.finish(Plan(tuple(trace.tasks.values()), PAIR, Horizon(16 * MS, "requested"), None, False, bool, paid))
+    return trace
+
+
 def svg(trace: Trace, path: Path, window_ms: object = 1000) -> str:
     write_gantt(trace, path, window_ms=window_ms)
     return path.read_text(encoding="utf-8")
@@ -70,6 +84,24 @@ def test_boxes_stand_where_tasks_ran_and_idle_is_empty() -> None:
 def test_what_runs_after_a_deadline_is_a_part_of_its_own() -> None:
     (spans,) = boxes(missed()).values()
     assert spans == [(8, 10), (10, 12), (12, 13)]
+
+
+def test_overheads_have_a_row_per_core_and_a_switch_stands_before_its_job_too(tmp_path: Path) -> None:
+    first, second, core = boxes(switching()).values()
+    assert first == [(0, 4), (11, 13), (13, 14)]
+    assert second == [(4, 10), (14, 16)]
+    assert core == [(10, 11), (11, 13)]
+    text = svg(switching(), tmp_path / "paid.svg")
+    for label in ("scheduler", "context switch", "core 0"):
+        assert f">{label}<" in text
+        assert f">{label}<" not in svg(met(), tmp_path / "free.svg")
+    assert ">migration<" not in text
+
+
+def test_overheads_end_with_the_window() -> None:
+    *_, core = boxes(switching(), window_ms=12).values()
+    assert core == [(10, 11), (11, 12)]
+    assert len(boxes(switching(), window_ms=10)) == 2  # no overhead, no row for it
 
 
 def test_rows_go_by_priority_then_by_deadline_then_by_id() -> None:
