@@ -1,14 +1,17 @@
-"""Jobs per second of the simulator against SimSo, a widely used simulator in Python: 10 periodic tasks at U = 0.7.
+"""Jobs per second of the simulator against SimSo, a widely used simulator in Python: periodic tasks at U = 0.7.
 
 SimSo 0.8.5 pins an old SimPy, so it gets an environment of its own under `benchmarks/.environments` and is asked as a
-process. Each round draws another task-set (log-uniform periods, UUniFast utilisations, C to the microsecond) and lets
-all sides simulate it in turn over the same horizon. Before anything is timed, the finish of each job must agree.
+process. Each round draws another task-set of each size (log-uniform periods, UUniFast utilisations, C to the
+microsecond) and lets all sides simulate it in turn over the same horizon, under rate-monotonic fixed priorities and
+EDF. In each round the finish of each job must agree.
 
-The sides: `simso`; `events`, the full event trace, each event consumed; `records`, a record per job; `jobs`, the same
-with each record made an object and sorted, as somebody does who reads them.
+The sides: `simso`; `naive`, a SimPy process per task (see `benchmarks.naive`); `events`, the full event trace, each
+event consumed; `records`, a record per job; `jobs`, the same with each record made an object, as somebody does who
+reads them; `stream`, the objects one by one in bounded memory; `own`, records under EDF as a user writes it.
 
-Times are those of the simulation alone: no imports, no task-sets, no models. CPU time counts, because machines are
-shared; wall-clock time is shown beside it. `--json` prints the raw samples instead of the table.
+Times are those of the simulation alone on SimSo's side; ours and the naive one include the making of their models. CPU
+time counts, because machines are shared; wall-clock time is shown beside it. Then comes what a simulation costs
+besides its jobs, see `benchmarks.simso_costs`. `--json` prints the raw samples instead of the tables.
 """
 
 import argparse
@@ -27,47 +30,80 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sim import SimSession
+from benchmarks import naive, simso_costs
+from sim import Job, Policy, SimSession
 from taskgen import EventType, TaskSet
 
 SIMSO = "simso==0.8.5"
 ENVIRONMENT = Path(__file__).parent / ".environments" / SIMSO.replace("==", "-")
 POLICIES = {"fp": "rm", "edf": "edf"}
-TARGETS = {"events": 25, "records": 60}  #: times SimSo's jobs per second
-TASKS, UTILIZATION, PERIODS_MS = 10, 0.7, (10, 1000)
+#: Times SimSo's jobs per second, by side, policy and number of tasks.
+TARGETS = {
+    ("records", "fp"): {5: 120, 10: 120, 50: 75},
+    ("records", "edf"): {5: 90, 10: 90, 50: 75},
+    ("own", "edf"): {5: 30, 10: 30, 50: 30},
+}
+TRACE_TARGET = 1.5  #: how much faster records are than the full trace
+SIZES, UTILIZATION, PERIODS_MS = (5, 10, 50), 0.7, (10, 1000)
 US_PER_MS = 1000
 NS_PER_US = 1000
 MIN_ROUNDS = 9
-REPEATS = 8  #: simulations per sample on our side: one alone takes some ten milliseconds, too little to time
+MIN_JOBS = 30_000  #: per sample on our side: a simulation of some milliseconds alone is too short to time
 
 #: One task: C and T in microseconds.
 Pair = tuple[int, int]
 
 
+class OwnEDF(Policy):
+    """EDF, as the documentation shows it to somebody who writes a policy."""
+
+    def rank(self, job: Job, now_ns: int) -> int:  # noqa: ARG002  # a deadline doesn't look at the clock
+        """Return the absolute deadline."""
+        return job.deadline_ns
+
+
 class Sample(NamedTuple):
-    """One timed simulation."""
+    """One timed simulation, or several in a row."""
 
     jobs: int
     cpu_s: float
     wall_s: float
 
 
-def draw(seed: int) -> list[Pair]:
+class Case(NamedTuple):
+    """What all sides simulate in turn."""
+
+    pairs: list[Pair]
+    policy: str
+    horizon_us: int
+
+    @property
+    def taskset(self) -> TaskSet:
+        """The same as a TaskSet, in milliseconds."""
+        return TaskSet([{"executiontime": c / US_PER_MS, "period": t / US_PER_MS} for c, t in self.pairs])
+
+    @property
+    def repeats(self) -> int:
+        """How often our sides simulate it for a sample."""
+        jobs = sum(self.horizon_us / period for _, period in self.pairs)
+        return max(1, math.ceil(MIN_JOBS / jobs))
+
+
+#: The samples by number of tasks, policy and side, one per round.
+Samples = dict[int, dict[str, dict[str, list[Sample]]]]
+
+
+def draw(tasks: int, seed: int) -> list[Pair]:
     """Draw a task-set: log-uniform periods, UUniFast (Bini & Buttazzo, Real-Time Systems 30, 2005)."""
     rng = random.Random(seed)
     low, high = map(math.log, PERIODS_MS)
     pairs, left = [], UTILIZATION
-    for place in range(TASKS):
-        after = left * rng.random() ** (1 / (TASKS - 1 - place)) if place < TASKS - 1 else 0.0
+    for place in range(tasks):
+        after = left * rng.random() ** (1 / (tasks - 1 - place)) if place < tasks - 1 else 0.0
         period = round(math.exp(rng.uniform(low, high)) * US_PER_MS)
         pairs.append((max(1, round((left - after) * period)), period))
         left = after
     return pairs
-
-
-def describe(pairs: list[Pair]) -> TaskSet:
-    """Return the same as a TaskSet, in milliseconds."""
-    return TaskSet([{"executiontime": wcet / US_PER_MS, "period": period / US_PER_MS} for wcet, period in pairs])
 
 
 @contextmanager
@@ -80,32 +116,53 @@ def stopwatch() -> Iterator[list[float]]:
     times += [time.process_time() - cpu, time.perf_counter() - wall]
 
 
-def with_events(pairs: list[Pair], policy: str, horizon_us: int) -> Sample:
+def run_naive(case: Case) -> int:
+    """Simulate with a process per task."""
+    return len(naive.simulate(*case))
+
+
+def run_events(case: Case, session: SimSession, taskset: TaskSet) -> None:
     """Simulate with the full event trace, each event consumed."""
-    session, taskset, horizon_ms = SimSession(policy=POLICIES[policy]), describe(pairs), horizon_us / US_PER_MS
-    with stopwatch() as times:
-        for _ in range(REPEATS):
-            deque(session.run(taskset, horizon_ms=horizon_ms), maxlen=0)
-    jobs = sum(event.type is EventType.EXIT for event in session.run(taskset, horizon_ms=horizon_ms))
-    return Sample(jobs * REPEATS, *times)
+    deque(session.run(taskset, horizon_ms=case.horizon_us / US_PER_MS), maxlen=0)
 
 
-def with_records(pairs: list[Pair], policy: str, horizon_us: int) -> Sample:
+def run_records(case: Case, session: SimSession, taskset: TaskSet) -> None:
     """Simulate with job records only."""
-    session, taskset, horizon_ms = SimSession(policy=POLICIES[policy]), describe(pairs), horizon_us / US_PER_MS
-    with stopwatch() as times:
-        for _ in range(REPEATS):
-            trace = session.jobs(taskset, horizon_ms=horizon_ms)
-    return Sample(REPEATS * sum(job.outcome is EventType.EXIT for job in trace.jobs), *times)
+    session.jobs(taskset, horizon_ms=case.horizon_us / US_PER_MS)
 
 
-def with_jobs(pairs: list[Pair], policy: str, horizon_us: int) -> Sample:
-    """Simulate with job records only, and make a sorted tuple of `Job` objects of them."""
-    session, taskset, horizon_ms = SimSession(policy=POLICIES[policy]), describe(pairs), horizon_us / US_PER_MS
+def run_jobs(case: Case, session: SimSession, taskset: TaskSet) -> None:
+    """Simulate with job records only, and make `Job` objects of them."""
+    _ = session.jobs(taskset, horizon_ms=case.horizon_us / US_PER_MS).jobs
+
+
+def run_stream(case: Case, session: SimSession, taskset: TaskSet) -> None:
+    """Simulate with job records only, and look at each `Job` once."""
+    deque(session.stream_jobs(taskset, horizon_ms=case.horizon_us / US_PER_MS), maxlen=0)
+
+
+#: Our sides: how to run them, and the policy if it isn't the one that the case names.
+OURS: dict[str, tuple[Callable[[Case, SimSession, TaskSet], None], type[Policy] | None]] = {
+    "events": (run_events, None),
+    "records": (run_records, None),
+    "jobs": (run_jobs, None),
+    "stream": (run_stream, None),
+    "own": (run_records, OwnEDF),
+}
+
+
+def sample(side: str, case: Case, jobs: int) -> Sample:
+    """Time one of the sides in this process; `jobs` of the case complete."""
+    if side == "naive":
+        with stopwatch() as times:
+            jobs = run_naive(case)
+        return Sample(jobs, *times)
+    run, policy = OURS[side]
+    session, taskset = SimSession(policy=policy or POLICIES[case.policy]), case.taskset
     with stopwatch() as times:
-        for _ in range(REPEATS):
-            jobs = session.jobs(taskset, horizon_ms=horizon_ms).jobs
-    return Sample(REPEATS * sum(job.outcome is EventType.EXIT for job in jobs), *times)
+        for _ in range(case.repeats):
+            run(case, session, taskset)
+    return Sample(jobs * case.repeats, *times)
 
 
 class Peer:
@@ -118,9 +175,9 @@ class Peer:
             [python, "-P", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
-    def ask(self, pairs: list[Pair], policy: str, horizon_us: int, *, jobs: bool = False) -> dict[str, Any]:
+    def ask(self, case: Case) -> dict[str, Any]:
         """Let SimSo simulate a set; see `simso_peer` for the answer."""
-        request = {"policy": policy, "tasks": pairs, "horizon": horizon_us, "jobs": jobs}
+        request = {"policy": case.policy, "tasks": case.pairs, "horizon": case.horizon_us, "jobs": True}
         pipes = self._process.stdin, self._process.stdout
         if pipes[0] is None or pipes[1] is None:
             raise RuntimeError("the peer has no pipes")
@@ -130,10 +187,6 @@ class Peer:
             sys.exit(f"error: SimSo ended with code {self._process.wait()}, its message is above")
         answer: dict[str, Any] = json.loads(line)
         return answer
-
-    def __call__(self, pairs: list[Pair], policy: str, horizon_us: int) -> Sample:
-        answer = self.ask(pairs, policy, horizon_us)
-        return Sample(answer["jobs"], answer["cpu_s"], answer["wall_s"])
 
     def close(self) -> None:
         """Hang up and wait for the end of the process."""
@@ -162,66 +215,90 @@ def environment() -> Path:
     return python
 
 
-def check_agreement(peer: Peer, pairs: list[Pair], policy: str, horizon_us: int) -> int:
-    """Compare the finish of each job on all sides, else exit; return the number of jobs compared."""
-    session, taskset, horizon_ms = SimSession(policy=POLICIES[policy]), describe(pairs), horizon_us / US_PER_MS
-    events = session.run(taskset, horizon_ms=horizon_ms)
-    jobs = session.jobs(taskset, horizon_ms=horizon_ms).jobs
-    theirs = peer.ask(pairs, policy, horizon_us, jobs=True)["finished"]
-    sides: dict[str, dict[Any, float]] = {
-        "SimSo's": {(task, job): finish for task, job, finish in theirs},
-        "ours": {(e.task_id, e.job): e.time_ns / NS_PER_US for e in events if e.type is EventType.EXIT},
-        "our record": {
-            (j.task_id, j.index): (j.finish_ns or 0) / NS_PER_US for j in jobs if j.outcome is EventType.EXIT
+def finishes(case: Case, theirs: list[tuple[int, int, int]]) -> dict[str, dict[tuple[int, int], float]]:
+    """Return when each job ends, in microseconds, by side and (task, job)."""
+    session, taskset, horizon_ms = SimSession(policy=POLICIES[case.policy]), case.taskset, case.horizon_us / US_PER_MS
+    ends: dict[str, dict[tuple[int, int], float]] = {
+        "our events": {
+            (event.task_id or 0, event.job or 0): event.time_ns / NS_PER_US
+            for event in session.run(taskset, horizon_ms=horizon_ms)
+            if event.type is EventType.EXIT
         },
+        "SimSo": {(task, job): finish for task, job, finish in theirs},
+        "naive": {(record.task, record.job): record.finish_us for record in naive.simulate(*case)},
     }
+    own = SimSession(policy=OwnEDF if case.policy == "edf" else POLICIES[case.policy])
+    for side, jobs in {
+        "our records": session.jobs(taskset, horizon_ms=horizon_ms).jobs,
+        "our stream": session.stream_jobs(taskset, horizon_ms=horizon_ms),
+        "own policy": own.jobs(taskset, horizon_ms=horizon_ms).jobs,
+    }.items():
+        ends[side] = {
+            (job.task_id, job.index): (job.finish_ns or 0) / NS_PER_US for job in jobs if job.outcome is EventType.EXIT
+        }
     # At the horizon itself SimSo stops first.
-    ends = {side: {key: us for key, us in end.items() if us < horizon_us} for side, end in sides.items()}
+    return {side: {key: us for key, us in end.items() if us < case.horizon_us} for side, end in ends.items()}
+
+
+def check_agreement(case: Case, theirs: list[tuple[int, int, int]]) -> int:
+    """Compare the finish of each job on all sides, else exit; return the number of jobs compared."""
+    ends = finishes(case, theirs)
+    ours = ends.pop("our events")
     for side, end in ends.items():
-        odd = [key for key in end.keys() | ends["ours"].keys() if end.get(key) != ends["ours"].get(key)]
+        odd = [key for key in end.keys() | ours.keys() if end.get(key) != ours.get(key)]
         if odd:
             first = min(odd)
-            ours = ends["ours"].get(first)
-            sys.exit(f"error: {policy}: task, job {first} ends at {ours} us, {side} at {end.get(first)} us")
-    return len(ends["ours"])
+            sys.exit(f"error: {case.policy}: task, job {first} ends at {ours.get(first)} us, {side}: {end.get(first)}")
+    return len(ours)
 
 
-def measure(peer: Peer, rounds: int, horizon_us: int) -> dict[str, dict[str, list[Sample]]]:
-    """Return the samples by policy and side, one per round, measured in turn."""
-    sides: dict[str, Callable[[list[Pair], str, int], Sample]] = {
-        "simso": peer,
-        "events": with_events,
-        "records": with_records,
-        "jobs": with_jobs,
-    }
-    samples: dict[str, dict[str, list[Sample]]] = {policy: {side: [] for side in sides} for policy in POLICIES}
+def measure(peer: Peer, rounds: int, horizon_us: int) -> Samples:
+    """Let all sides simulate in turn, round by round."""
+    samples: Samples = {size: {policy: {} for policy in POLICIES} for size in SIZES}
     for number in range(rounds):
-        pairs = draw(number)
-        for policy, ways in samples.items():
-            jobs = check_agreement(peer, pairs, policy, horizon_us)
-            print(f"round {number + 1}/{rounds} {policy}: {jobs} jobs end at the same times", file=sys.stderr)
-            for side, way in sides.items():
-                ways[side].append(way(pairs, policy, horizon_us))
+        for size, policies in samples.items():
+            pairs = draw(size, number)
+            for policy, sides in policies.items():
+                case = Case(pairs, policy, horizon_us)
+                answer = peer.ask(case)
+                jobs = check_agreement(case, answer["finished"])
+                print(f"round {number + 1}/{rounds} n={size} {policy}: {jobs} jobs end as SimSo's", file=sys.stderr)
+                theirs = Sample(answer["jobs"], answer["cpu_s"], answer["wall_s"])
+                sides.setdefault("simso", []).append(theirs)
+                for side in ("naive", *OURS):
+                    if side != "own" or policy == "edf":
+                        sides.setdefault(side, []).append(sample(side, case, jobs))
     return samples
 
 
-def show(samples: dict[str, dict[str, list[Sample]]]) -> None:
+def ratios(values: list[Sample], peer: list[Sample]) -> list[float]:
+    """Return how many times the jobs per CPU second of the peer, per round."""
+    return [a.jobs / a.cpu_s * b.cpu_s / b.jobs for a, b in zip(values, peer, strict=True)]
+
+
+def verdict(median: float, target: float | None) -> str:
+    """Return what to print beside a figure that has a target."""
+    return "" if target is None else f"  target {target:g}: {'reached' if median >= target else 'MISSED'}"
+
+
+def show(samples: Samples) -> None:
     """Print medians of jobs per second, and of the ratios of each round."""
-    print(f"{'policy':8}{'side':10}{'jobs/s (CPU)':>14}{'(wall)':>10}{'ratio (CPU)':>13}{'min..max':>14}{'(wall)':>8}")
-    for policy, sides in samples.items():
-        peer = sides["simso"]
-        for side, values in sides.items():
-            cpu, wall = [s.jobs / s.cpu_s for s in values], [s.jobs / s.wall_s for s in values]
-            line = f"{policy:8}{side:10}{statistics.median(cpu):14,.0f}{statistics.median(wall):10,.0f}"
-            if values is not peer:
-                ratios = [rate * s.cpu_s / s.jobs for rate, s in zip(cpu, peer, strict=True)]
-                walls = [rate * s.wall_s / s.jobs for rate, s in zip(wall, peer, strict=True)]
-                span = f"{min(ratios):.1f}..{max(ratios):.1f}"
-                line += f"{statistics.median(ratios):13.1f}{span:>14}{statistics.median(walls):8.1f}"
-            if side in TARGETS:
-                reached = "reached" if statistics.median(ratios) >= TARGETS[side] else "MISSED"
-                line += f"  target {TARGETS[side]}: {reached}"
-            print(line)
+    print(f"{'n':>3} {'policy':8}{'side':10}{'jobs/s (CPU)':>14}{'(wall)':>12}{'x SimSo (CPU)':>15}{'min..max':>16}")
+    for size, policies in samples.items():
+        for policy, sides in policies.items():
+            for side, values in sides.items():
+                cpu = statistics.median(s.jobs / s.cpu_s for s in values)
+                wall = statistics.median(s.jobs / s.wall_s for s in values)
+                times = ratios(values, sides["simso"])
+                median, span = statistics.median(times), f"{min(times):.1f}..{max(times):.1f}"
+                target = verdict(median, TARGETS.get((side, policy), {}).get(size))
+                print(f"{size:3} {policy:8}{side:10}{cpu:14,.0f}{wall:12,.0f}{median:15.1f}{span:>16}{target}")
+    print("\nrecords against the full trace (CPU)")
+    for size, policies in samples.items():
+        for policy, sides in policies.items():
+            times = ratios(sides["records"], sides["events"])
+            median, span = statistics.median(times), f"{min(times):.1f}..{max(times):.1f}"
+            print(f"{size:3} {policy:8}{median:8.1f}{span:>12}{verdict(median, TRACE_TARGET)}")
 
 
 def main() -> None:
@@ -229,7 +306,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.simso", description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=MIN_ROUNDS, help=f"rounds, one task-set each ({MIN_ROUNDS})")
     parser.add_argument("--horizon", type=int, default=20, help="simulated seconds (default 20)")
-    parser.add_argument("--json", action="store_true", help="print the raw samples as JSON instead of the table")
+    parser.add_argument("--json", action="store_true", help="print the raw samples as JSON instead of the tables")
     options = parser.parse_args()
     if options.rounds < MIN_ROUNDS:
         parser.error(f"--rounds {options.rounds}: a median needs at least {MIN_ROUNDS}")
@@ -240,13 +317,17 @@ def main() -> None:
         samples = measure(peer, options.rounds, options.horizon * 1_000_000)
     finally:
         peer.close()
+    costs = simso_costs.measure(options.rounds)
     if options.json:
         named = {
-            p: {side: [s._asdict() for s in values] for side, values in sides.items()} for p, sides in samples.items()
+            f"n={size}": {p: {side: [s._asdict() for s in v] for side, v in sides.items()} for p, sides in ps.items()}
+            for size, ps in samples.items()
         }
-        print(json.dumps({"python": platform.python_version(), "machine": platform.machine(), **named}, indent=1))
+        machine = {"python": platform.python_version(), "machine": platform.machine()}
+        print(json.dumps({**machine, **named, "costs": costs}, indent=1))
     else:
         show(samples)
+        simso_costs.show(costs)
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ class Core:
 
     __slots__ = (
         "begun", "blocked_ns", "concerned", "deciding", "entry", "executing", "finish_ns", "idle", "job", "loaded",
-        "lock_ns", "number", "quantum_ns", "since_ns", "stage", "stages",
+        "loading", "lock_ns", "number", "quantum_ns", "since_ns", "stage", "stages",
     )  # fmt: skip
 
     def __init__(self, number: int) -> None:
@@ -42,7 +42,8 @@ class Core:
         self.begun = False  #: it has run since it was selected
         self.finish_ns = NEVER  #: when it completes, if nothing happens before
         self.quantum_ns = NEVER  #: when its quantum ends
-        self.loaded: tuple[int, int] | None = None  #: task and index of the job that the core switched to last
+        self.loaded: tuple[int, int] | None = None  #: task and index of the job that ran last
+        self.loading: tuple[int, int] | None = None  #: of the job that the core switches to
         self.stage: str | None = None
         self.since_ns = 0  #: when the stage began
         self.lock_ns = NEVER  #: when the stage ends
@@ -98,7 +99,7 @@ class Core:
         self.stage, self.lock_ns = None, NEVER
         if kind is None or kind == INTERRUPT or since_ns == now_ns:
             return None
-        task_id, job = (None, None) if kind == SCHEDULER or self.loaded is None else self.loaded
+        task_id, job = (None, None) if kind == SCHEDULER or self.loading is None else self.loading
         return (self.number, task_id, job, since_ns, now_ns, kind)
 
 

@@ -231,7 +231,7 @@ def distribution(table: Any, place: str, folder: Path = Path()) -> Distribution:
     if not isinstance(table, Mapping):
         raise UsageError(f"{place}: expected a table with the key kind, got {table!r:.80}")
     kind = table.get("kind")
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         raise UsageError(f"{place}: kind: {kind!r:.40} is no distribution, expected {', '.join(KINDS)}")
     if kind == "recording" and "file" in table:
         table = _recorded(table, place, folder)
@@ -314,6 +314,8 @@ _REQUIRED = {
 
 def _value(value: Any, key: str) -> Any:
     if key == "order":
+        if not isinstance(value, str):
+            raise UsageError(f"order: {value!r:.60} is no text")
         return value
     if key in {"values_ms", "weights"}:
         if not isinstance(value, list | tuple):

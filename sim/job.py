@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 #: The columns of a job, in the order of `taskgen.trace.Job`.
 Row = tuple[int, int, int, int | None, int | None, int, int | None, EventType, int | None, int, int]
 
+#: Where finished jobs go, each to the slot that was reserved at its release: a list is in the order of releases, a dict
+#: in the order of ends; whoever reads a dict may clear it.
+Rows = list[Row | None] | dict[int, Row]
+
 #: A place in the ready queue: rank, then release (0 under the tie rule `index`), then id; one job per task is ready.
 Entry = tuple[Any, int, int, "Job"]
 
@@ -61,7 +65,7 @@ class Job:
         self.start_ns: int | None = None
         self.preemptions = 0
         self.enqueued = 0
-        self.slot = 0  #: its place among the rows, which are in the order of releases
+        self.slot = 0  #: its place among the rows
 
     def __repr__(self) -> str:
         return f"<job {self.index} of task {self.id}>"

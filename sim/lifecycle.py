@@ -11,11 +11,11 @@ time passes it, and to compute it anew then.
 from __future__ import annotations
 
 from heapq import heapify, heappush
-from itertools import count
+from itertools import count, repeat
 from typing import TYPE_CHECKING, Any, Literal
 
 from sim.clock import Clocked
-from sim.job import Entry, Job, Row
+from sim.job import Entry, Job, Rows
 from sim.policy import DEADLINE_BAND, JobFixedPriority, Policy
 from sim.stream import uniform
 from sim.workload import NEVER
@@ -57,12 +57,13 @@ class Lifecycle(Clocked):
         tie: Tie,
         seed: int,
         traced: bool,
-        rows: list[Row | None] | None,
+        rows: Rows | None,
     ) -> None:
         self.policy = policy
         self.over = False
         self.events: list[tuple[int, EventType, int | None, int | None, int | None]] = []
         self.rows = rows
+        self._reserved = 0  # slots of the rows
         self._emits = rows is None
         self._traced = traced and self._emits
         self._overrun = overrun
@@ -109,6 +110,14 @@ class Lifecycle(Clocked):
             release_ns += uniform(self._seed, job.id, index, "jitter", job.task.jitter_ns)
         return max(release_ns, previous_ns)
 
+    def _reserve(self, slots: int = 1) -> int:
+        """Reserve slots for the rows of jobs that are released now; return the first."""
+        first = self._reserved
+        self._reserved += slots
+        if isinstance(self.rows, list):
+            self.rows.extend(repeat(None, slots))
+        return first
+
     def _begin(self, job: Job, index: int, arrival_ns: int, release_ns: int, now_ns: int) -> None:
         """Make a released job the current one of its task, and ready."""
         job.active = True
@@ -138,11 +147,7 @@ class Lifecycle(Clocked):
 
     def _queue_behind(self, job: Job, index: int, arrival_ns: int, release_ns: int) -> None:
         """Let a released job wait until its predecessors are over."""
-        slot = 0
-        if self.rows is not None:
-            slot = len(self.rows)
-            self.rows.append(None)
-        job.late.append((index, arrival_ns, release_ns, slot))
+        job.late.append((index, arrival_ns, release_ns, self._reserve()))
         if self._traced:
             self._watch_ns = min(self._watch_ns, arrival_ns + job.relative_ns)
 
@@ -150,10 +155,10 @@ class Lifecycle(Clocked):
         """Drop a job at its release, under overrun `skip`: its predecessor is unfinished."""
         if self.rows is not None:
             deadline_ns = arrival_ns + job.relative_ns
-            self.rows.append((
+            self.rows[self._reserve()] = (
                 job.id, index, arrival_ns, None, None, release_ns,
                 deadline_ns if deadline_ns < NEVER else None, _DROPPED, None, 0, 0,
-            ))  # fmt: skip
+            )  # fmt: skip
         elif self._emits:
             self.events.append((release_ns, _DROPPED, job.id, index, job.home))
 

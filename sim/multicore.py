@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import simpy
 
     from sim.execution import Work
-    from sim.job import Entry, Job, Row
+    from sim.job import Entry, Job, Rows
     from sim.policy import Policy
     from taskgen.parameters import Parameters
 
@@ -66,7 +66,7 @@ class Multicore(Lifecycle):
         tie: Tie = "running",
         seed: int = 0,
         traced: bool = True,
-        rows: list[Row | None] | None = None,
+        rows: Rows | None = None,
     ) -> None:
         self.cores = tuple(map(Core, range(cores)))
         groups = [self.cores] if homes is None else [(core,) for core in self.cores]
@@ -87,7 +87,7 @@ class Multicore(Lifecycle):
         self._releases.append((NEVER, NEVER, self._jobs[0]))  # a sentinel: there always is a next release
         heapify(self._releases)
         if self._releases[0][0] > 0:
-            self._report_idle(0)
+            self._report_idle(self.cores, 0)
         self._place(env, horizon_ns)
 
     def _cluster(self, task_id: int) -> Cluster:
@@ -128,7 +128,7 @@ class Multicore(Lifecycle):
                 self._end_due_now(now_ns)
             if self.over:
                 self._leave(now_ns)
-                self._report_idle(now_ns)
+                self._report_idle(self.cores, now_ns)
                 return NEVER
             for core in self.cores:
                 self._settle(core, now_ns)
@@ -160,8 +160,8 @@ class Multicore(Lifecycle):
         for core in self.cores:
             self._unlock(core, now_ns)
 
-    def _report_idle(self, now_ns: int) -> None:
-        for core in self.cores:
+    def _report_idle(self, cores: Sequence[Core], now_ns: int) -> None:
+        for core in cores:
             if core.job is None and core.stage is None and not core.idle:
                 core.idle = True
                 if self._traced:
@@ -237,9 +237,7 @@ class Multicore(Lifecycle):
         if job.active:
             self._queue_behind(job, index, arrival_ns, now_ns)
             return
-        if self.rows is not None:
-            job.slot = len(self.rows)
-            self.rows.append(None)
+        job.slot = self._reserve()
         self._begin(job, index, arrival_ns, now_ns, now_ns)
 
     # -- what a core does ----------------------------------------------------------------------------------------
@@ -306,6 +304,7 @@ class Multicore(Lifecycle):
         core.execute(now_ns)
         if core.begun:
             return
+        core.loaded = (job.id, job.index)
         kind = EventType.RESUME if core.number == job.core else EventType.MIGRATE
         if job.start_ns is None:
             kind, job.start_ns = EventType.DISPATCH, now_ns
@@ -334,7 +333,7 @@ class Multicore(Lifecycle):
             if core.stage is None and core.job is not None and not core.executing:
                 self._start(core, core.job, now_ns)
         if any(core.job is None and not core.idle for core in free):
-            self._report_idle(now_ns)
+            self._report_idle(free, now_ns)
 
     def _select(self, cluster: Cluster, free: list[Core], now_ns: int) -> list[Entry]:
         """Return the jobs that are newly selected, most urgent first; those that aren't selected any more go back."""
@@ -373,8 +372,8 @@ class Multicore(Lifecycle):
         core = next((core for core in empty if core.number == job.core), empty[0])
         core.select(entry)
         stages = []
-        if core.loaded != (job.id, job.index):
-            core.loaded = (job.id, job.index)
+        core.loading = (job.id, job.index)
+        if core.loaded != core.loading:
             stages.append((CONTEXT_SWITCH, self._overheads.context_switch_ns))
         if job.start_ns is not None and job.core != core.number:
             stages.append((MIGRATION, self._overheads.migration_ns))

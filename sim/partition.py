@@ -8,17 +8,20 @@ priorities, while the response-time analysis holds. On one core there is nothing
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
-from itertools import count
 from typing import TYPE_CHECKING, Literal
 
-from sim.policy import JobFixedPriority, Policy
+from sim.policy import NO_DEADLINE, JobFixedPriority, Policy
 from taskgen.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from taskgen.parameters import Parameters
+
+#: Jobs of a busy period that are looked at.
+_MAX_JOBS = 10_000
 
 Fit = Literal["first-fit", "worst-fit"]
 FITS: tuple[Fit, ...] = ("first-fit", "worst-fit")
@@ -49,7 +52,8 @@ def affinity(task: Parameters, cores: int) -> int | None:
     width: int = task.attributes.get("cores", 0)
     position: int = task.attributes.get("coreoffset", 0)
     if not width:
-        if not position or cores == 1:
+        # Width 0 leaves the placement open, as on the boards; a place without width counts the cores themselves.
+        if "cores" in task.attributes or "coreoffset" not in task.attributes or cores == 1:
             return None
         width = cores  # the description counts the cores themselves
     if position >= width:
@@ -67,7 +71,7 @@ def refuse_affinity(tasks: Sequence[Parameters]) -> None:
         InputError: names the first such task.
     """
     for task in tasks:
-        if task.attributes.get("cores") or task.attributes.get("coreoffset"):
+        if task.attributes.get("cores") or ("coreoffset" in task.attributes and "cores" not in task.attributes):
             key = "coreoffset" if "coreoffset" in task.attributes else "cores"
             raise InputError(
                 f"task {task.id}: {key}: {task.attributes[key]} binds it to a core, but migration is global",
@@ -123,7 +127,7 @@ def _acceptance(policy: Policy) -> Callable[[Sequence[Parameters]], bool]:
     def accepts(tasks: Sequence[Parameters]) -> bool:
         if utilization(tasks) > 1:
             return False
-        banded = [task for task in tasks if ranks.get(task.id) is not None]
+        banded = [task for task in tasks if ranks.get(task.id) not in {None, NO_DEADLINE}]
         return all(_meets_deadlines(task, banded, ranks) for task in banded)
 
     return accepts
@@ -143,7 +147,9 @@ def _meets_deadlines(task: Parameters, tasks: Sequence[Parameters], ranks: Mappi
         if other is not task and _counts(other) and (ranks[other.id] or 0) <= rank
     ]
     wcet_ns, period_ns, deadline_ns = task.wcet_ns or 0, task.period_ns, task.effective_deadline_ns or 0
-    for job in count():
+    # At U = 1 with jitter the busy period never ends, but repeats with the hyperperiod; what takes too long is refused.
+    repeats = math.lcm(period_ns, *(t for _, t, _ in interfering)) // period_ns
+    for job in range(min(repeats, _MAX_JOBS)):
         window_ns = (job + 1) * wcet_ns
         while True:
             if window_ns - job * period_ns + task.jitter_ns > deadline_ns:
@@ -154,7 +160,7 @@ def _meets_deadlines(task: Parameters, tasks: Sequence[Parameters], ranks: Mappi
             window_ns = demand_ns
         if window_ns + task.jitter_ns <= (job + 1) * period_ns:
             return True
-    raise AssertionError("count() doesn't end")
+    return repeats <= _MAX_JOBS
 
 
 def _counts(task: Parameters) -> bool:

@@ -6,6 +6,8 @@ in the order of time, and at one instant in the order of cores.
 
 from __future__ import annotations
 
+from functools import partial
+from itertools import count
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
@@ -13,19 +15,21 @@ import simpy
 
 from sim.clock import Clocked
 from sim.processor import Processor
+from sim.recorder import Recorder
 from sim.workload import NEVER
 from taskgen.events import EventType
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from sim.job import Row
+    from sim.job import Row, Rows
     from sim.policy import Policy
     from taskgen.parameters import Parameters
 
-#: A window should take this many calls per core: enough to be fast, few enough to stop soon.
-_CALLS = 2
+#: A window should take this many calls per core; it may take twice as many.
+_CALLS = 1
 _TIME = itemgetter(0)
+_FINISH = itemgetter(5)
 
 
 class Partitioned(Clocked):
@@ -45,7 +49,7 @@ class Partitioned(Clocked):
         cores: int,
         homes: Mapping[int, int],
         traced: bool = True,
-        rows: list[Row | None] | None = None,
+        rows: Rows | None = None,
         **options: Any,
     ) -> None:
         self.policy = policy
@@ -57,21 +61,22 @@ class Partitioned(Clocked):
         self._timer_ns = NEVER
         self._window_ns = 1
         self._processors: list[Processor] = []
+        make: Any = partial(Processor, traced=traced)
+        if rows is not None:
+            make = partial(Recorder, siblings=2 * _CALLS * len(set(homes.values())))
         for core in range(cores):
             mine = [task for task in tasks if homes[task.id] == core]
             if mine:
-                own_rows: list[Row | None] | None = None if rows is None else []
                 self._processors.append(
                     # Nobody steps this environment: the window does.
-                    Processor(
+                    make(
                         simpy.Environment(),
                         mine,
                         policy,
                         work,
                         horizon_ns=horizon_ns,
                         core=core,
-                        traced=traced,
-                        rows=own_rows,
+                        rows=None if rows is None else {},
                         **options,
                     )
                 )
@@ -117,13 +122,26 @@ class Partitioned(Clocked):
         self.events += events
         self.now_ns = max(processor.now_ns for processor in self._processors)
         self.over = all(processor.over for processor in self._processors)
-        if self.over and self.rows is not None:
-            done = [row for processor in self._processors for row in processor.rows or ()]
-            done.sort(key=self._released)
-            self.rows[:] = done
+        if self.rows is not None:
+            self._collect_rows(self.rows)
 
-    def _released(self, row: Row | None) -> tuple[int, int, int]:
+    def _collect_rows(self, rows: Rows) -> None:
+        """Merge the rows of the cores, by their ends in the window; a list, when it is complete, by releases."""
+        done: list[Row] = []
+        for processor in self._processors:
+            if isinstance(processor.rows, dict):
+                done += processor.rows.values()
+                processor.rows.clear()
+        if isinstance(rows, list):
+            rows += done
+            if self.over:
+                rows.sort(key=self._released)
+        else:
+            done.sort(key=_FINISH)
+            rows.update(zip(count(len(rows)), done, strict=False))
+
+    def _released(self, row: Row | None) -> tuple[int, int, int, int]:
         """Return what orders the rows: release, then core, then task, as the events."""
         assert row is not None  # noqa: S101  # each released job has ended
         release_ns = row[5] if row[3] is None else row[3]  # one that was dropped ended at its release
-        return (release_ns, self._homes[row[0]], row[0])
+        return (release_ns, self._homes[row[0]], row[0], row[1])

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 #: Ranks by deadline begin behind all fixed ones (which may be times, so below 2^63): one scale holds both bands.
 DEADLINE_BAND = 1 << 64
+#: The rank of a task without deadline among deadlines: behind all of them, equal among themselves.
+NO_DEADLINE = DEADLINE_BAND << 1
 
 
 class Policy:
@@ -114,7 +116,7 @@ class EarliestDeadlineFirst(JobFixedPriority):
 
     def priorities(self, tasks: Sequence[Parameters]) -> dict[int, int | None]:
         """Rank each job by its absolute deadline."""
-        return {task.id: None for task in tasks}
+        return {task.id: None if task.effective_deadline_ns else NO_DEADLINE for task in tasks}
 
 
 class FirstInFirstOut(Policy):
@@ -146,7 +148,7 @@ class LeastLaxity(Policy):
 
     def rank(self, job: "Job", now_ns: int) -> int:
         """Return the laxity; the longest of all for a job without a deadline."""
-        return job.deadline_ns - now_ns - job.remaining_ns
+        return min(job.deadline_ns - now_ns - job.remaining_ns, NO_DEADLINE)
 
 
 class Mixed(JobFixedPriority):
@@ -164,14 +166,13 @@ class Mixed(JobFixedPriority):
                 " --policy fp schedules by priority",
                 stacklevel=2,
             )
-        return {
-            task.id: None
-            if task.deadline_ns or task.priority == NO_PRIORITY
-            else LEAST_URGENT
-            if task.priority is None
-            else task.priority
-            for task in tasks
-        }
+        return {task.id: self._priority(task) for task in tasks}
+
+    @staticmethod
+    def _priority(task: Parameters) -> int | None:
+        if task.deadline_ns or task.priority == NO_PRIORITY:
+            return None if task.effective_deadline_ns else NO_DEADLINE
+        return LEAST_URGENT if task.priority is None else task.priority
 
 
 #: The ready-made policies by their names; see the entry points `taskgen.policies`.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import simpy
 
     from sim.execution import Work
-    from sim.job import Entry, Job, Row
+    from sim.job import Entry, Job, Rows
     from sim.policy import Policy
     from taskgen.parameters import Parameters
 
@@ -56,7 +56,7 @@ class Processor(Lifecycle):
         tie: Tie = "running",
         seed: int = 0,
         traced: bool = True,
-        rows: list[Row | None] | None = None,
+        rows: Rows | None = None,
     ) -> None:
         self.running: Job | None = None
         self._ready: list[Entry] = []
@@ -170,8 +170,7 @@ class Processor(Lifecycle):
                     self._queue_behind(job, index, arrival_ns, now)
                     continue
                 if rows is not None:
-                    job.slot = len(rows)
-                    rows.append(None)
+                    job.slot = self._reserve()
                 # As Lifecycle._begin, for the common case that nothing is in the way.
                 job.active = True
                 job.index = index

@@ -23,6 +23,7 @@ from sim.partition import Fit, check_fit, partition, refuse_affinity
 from sim.partitioned import Partitioned
 from sim.policy import Policy, name_of
 from sim.processor import Processor
+from sim.recorder import Recorder
 from sim.support import check_supported, rows
 from sim.workload import PANDABOARD, Workload, load
 from taskgen import registry
@@ -30,14 +31,15 @@ from taskgen.errors import TaskgenError, UsageError
 from taskgen.events import Event
 from taskgen.registry import describe
 from taskgen.session import Capabilities, Plan, Session, Target
-from taskgen.trace import Overhead, Trace
+from taskgen.trace import Job, Overhead, Trace
 from taskgen.units import Milliseconds, format_ms, to_ns
 
 # Event._make without its check of the length, which the processor keeps.
 _EVENT = partial(tuple.__new__, Event)
+_JOB = partial(tuple.__new__, Job)
 
 if TYPE_CHECKING:
-    from sim.job import Row
+    from sim.job import Row, Rows
     from taskgen.parameters import Parameters
     from taskgen.taskset import TaskSet
 
@@ -98,7 +100,7 @@ class SimSession(Session):
         destroy_at_exit: bool = True,
         switches: Switches | None = None,
     ) -> None:
-        boards = profile in GENERATIONS
+        boards = isinstance(profile, str) and profile in GENERATIONS
         if cores is None:
             cores = 2 if boards else 1  # admission addresses the second core of a board
         self.policy = _policy_class(policy, None if quantum_ms is None else to_ns(quantum_ms, "quantum_ms"))
@@ -232,7 +234,29 @@ class SimSession(Session):
             plan.tasks, finished, end_ns=model.now_ns, capabilities=replace(self.capabilities, trace=True)
         )
 
-    def _model(self, plan: Plan, rows: "list[Row | None] | None" = None) -> Model:
+    def stream_jobs(self, taskset: "TaskSet", *, horizon_ms: Milliseconds | None = None) -> Generator[Job, None, None]:
+        """Simulate a concrete task-set and yield its jobs in the order of their ends.
+
+        Memory doesn't grow with simulated time, except on a board, which logs events: its jobs come in the end. Closing
+        the generator ends the simulation.
+
+        Raises:
+            What `run` raises.
+        """
+        return self._stream(self.check(taskset, horizon_ms=horizon_ms))
+
+    def _stream(self, plan: Plan) -> Generator[Job, None, None]:
+        if self.generation is not None:
+            trace = Trace(plan.tasks, capabilities=self.capabilities)
+            trace.extend(self.events(plan))
+            yield from sorted(trace.jobs, key=_by_end)
+            return
+        rows: dict[int, Row] = {}
+        for _ in self._steps(plan, self._model(plan, rows)):
+            yield from map(_JOB, rows.values())
+            rows.clear()
+
+    def _model(self, plan: Plan, rows: "Rows | None" = None) -> Model:
         """Return the fastest model that knows the rules of this session."""
         if self.generation is not None:
             works = self._works(plan)
@@ -254,7 +278,7 @@ class SimSession(Session):
         env = simpy.Environment()
         if self.preemptive and not any(self.overheads):
             if cores == 1:
-                return Processor(env, plan.tasks, policy, self.work, **options)
+                return (Processor if rows is None else Recorder)(env, plan.tasks, policy, self.work, **options)
             if homes is not None and not self.processes and _is_ready_made(policy):
                 return Partitioned(env, plan.tasks, policy, self.work, cores=cores, homes=homes, **options)
         return Multicore(
@@ -301,6 +325,10 @@ def simulate(taskset: "TaskSet", *, horizon_ms: Milliseconds | None = None, **op
             if session.capabilities.trace
             else session.jobs(taskset, horizon_ms=horizon_ms)
         )
+
+
+def _by_end(job: Job) -> tuple[bool, int]:
+    return (job.finish_ns is None, job.finish_ns or 0)
 
 
 def _is_ready_made(policy: Policy) -> bool:

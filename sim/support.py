@@ -111,7 +111,7 @@ def _holds(row: Combination, options: Mapping[str, object]) -> bool:
 
 def _in(value: object, values: Sequence[object]) -> bool:
     # True is no number of cores, nor 1 an answer to yes or no.
-    return value in values and all(isinstance(value, bool) == isinstance(each, bool) for each in values[:1])
+    return type(value) is type(values[0]) and value in values
 
 
 def _is_range(values: object) -> bool:

@@ -111,7 +111,8 @@ class _Kit:
 
     def check(self, session: Session, taskset: TaskSet, events: list[Event], *, whole: bool) -> None:
         if self.executes:
-            check_events(Observed(events, parameters_of(taskset), session.capabilities, whole))
+            overheads = session.plan is not None and bool(session.plan.overheads)
+            check_events(Observed(events, parameters_of(taskset), session.capabilities, overheads, whole))
         else:
             require(not events, f"a session that executes nothing yields no events, got {events[:1]}")
 

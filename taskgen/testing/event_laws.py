@@ -38,6 +38,7 @@ class Observed:
     events: Sequence[Event]
     tasks: tuple[Parameters, ...]
     capabilities: Capabilities
+    overheads: bool  #: scheduling itself cost time
     whole: bool  #: neither horizon nor stop cut it off
 
     def of_task(self, task_id: int) -> Iterator[Event]:
@@ -234,7 +235,12 @@ def misses_told(run: Observed) -> None:
 
 
 def idle_where_nothing_runs(run: Observed) -> None:
-    """A core that a job leaves, with no other to run, says IDLE before anything else is released."""
+    """A core that a job leaves, with no other to run, says IDLE before anything else is released.
+
+    Not where scheduling itself costs time: a core that decides isn't idle.
+    """
+    if run.overheads:
+        return
     waiting: set[tuple[int | None, int | None]] = set()
     core_of: dict[tuple[int | None, int | None], int | None] = {}
     left_ns: dict[int | None, int] = {}  # when a job left the core, which has said nothing since

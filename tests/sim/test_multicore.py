@@ -249,3 +249,16 @@ def test_every_row_of_the_table_runs() -> None:
                 session = SimSession(policy=name, **options)  # type: ignore[arg-type]  # names from the table
                 if policy != "own":
                     assert session.jobs(tasks, horizon_ms=12).jobs
+
+
+def test_a_core_is_idle_only_when_its_own_queue_is_empty() -> None:
+    """Each core decides for itself: another one's decision says nothing about it."""
+    task = {"period": 0, "cores": 2}
+    tasks = TaskSet([
+        {"executiontime": 2, "priority": 0, "coreoffset": 0, **task},
+        {"executiontime": 2, "priority": 0, "coreoffset": 1, **task},
+        {"executiontime": 3, "priority": 1, "coreoffset": 1, **task},
+    ])  # fmt: skip
+    for preemptive in (True, False):
+        events = simulate(tasks, cores=2, preemptive=preemptive).events
+        assert [(e.time_ns // 1_000_000, e.core) for e in events if e.type == "IDLE"] == [(2, 0), (5, 1)]

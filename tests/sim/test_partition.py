@@ -178,3 +178,22 @@ def test_cores_zero_means_anywhere() -> None:
 def test_a_forced_policy_says_first_what_it_lacks() -> None:
     with pytest.raises(InputError, match="policy fp needs"):
         simulate(TaskSet([share(10)]), policy=FixedPriority, cores=2)
+
+
+def test_a_core_that_is_full_to_the_brim_with_jitter_is_decided_at_once() -> None:
+    """At U = 1 with jitter the busy period never ends; responses repeat with the hyperperiod."""
+    full = TaskSet([{"executiontime": 10, "period": 10, "jitter": 1, "deadline": 100}])
+    assert simulate(full, cores=2, policy="rm", horizon_ms=100).jobs[0].core == 0
+    two = TaskSet([
+        {"executiontime": 1, "period": 3, "deadline": 9, "jitter": 1},
+        {"executiontime": 2, "period": 3, "deadline": 30, "jitter": 1},
+    ])  # fmt: skip
+    assert {job.core for job in simulate(two, cores=2, policy="rm", horizon_ms=100).jobs} - {None} == {0}
+
+
+def test_place_zero_is_a_place() -> None:
+    """`coreoffset` 0 without `cores` is core 0, and no less a binding than any other."""
+    tasks = TaskSet([{"executiontime": 6, "period": 10, "coreoffset": 0} for _ in range(2)])
+    assert {job.core for job in simulate(tasks, cores=2, horizon_ms=50).jobs} - {None} == {0}
+    with pytest.raises(InputError, match="coreoffset: 0 binds it to a core"):
+        simulate(tasks, cores=2, migration="global", horizon_ms=50)

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim import DeadlineMonotonic, FixedPriority, Mixed, Policy, RateMonotonic, SimSession, simulate
+from sim.policy import NO_DEADLINE
 from taskgen import EventType, TaskSet, Trace
 from taskgen.errors import UsageError
 from taskgen.parameters import parameters_of
@@ -72,7 +73,14 @@ def test_fixed_priorities_are_taken_as_given() -> None:
 
 def test_mixed_sorts_tasks_into_two_bands() -> None:
     tasks = TaskSet([{"priority": 3}, {}, {"deadline": 5}, {"priority": 128}, {"priority": 128, "deadline": 4}])
-    assert Mixed().priorities(parameters_of(tasks)) == {0: 3, 1: 127, 2: None, 3: None, 4: None}
+    assert Mixed().priorities(parameters_of(tasks)) == {0: 3, 1: 127, 2: None, 3: NO_DEADLINE, 4: None}
+
+
+@pytest.mark.parametrize(("tie", "order"), [("running", [0, 1]), ("index", [0, 1])])
+def test_jobs_without_deadline_are_equal(tie: str, order: list[int]) -> None:
+    """Under EDF: the running one is never preempted by another, and under `index` the smaller id goes first."""
+    tasks = TaskSet([{"executiontime": 9, "period": 0, "offset": 2}, {"executiontime": 2, "period": 0, "offset": 3}])
+    assert [task for task, _, _ in spans(simulate(tasks, policy="edf", tie=tie, horizon_ms=20))] == order
 
 
 def test_under_edf_a_job_without_deadline_and_period_comes_last() -> None:

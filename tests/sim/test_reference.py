@@ -52,7 +52,7 @@ class RefCore:
     cluster: list["RefCore"] = field(default_factory=list)
     job: RefJob | None = None
     ran: bool = False  # the job has run since it was selected
-    last: RefJob | None = None  # the job that it switched to last
+    last: RefJob | None = None  # the job that it ran last
     stages: list[list[Any]] = field(default_factory=list)  # kind and ticks left; the first one is going on
     happened: bool = False  # something that a decision must answer
     decide: bool = False
@@ -247,7 +247,6 @@ class Reference:
             core.stages.append(["migration", self.costs["migration"]])
         if core.stages:
             core.stages[0].append(self.now)
-        core.last = job
 
     def tick(self) -> None:
         for core in self.cores:
@@ -255,7 +254,7 @@ class Reference:
                 core.stages[0][1] -= 1
             elif core.job:
                 if not core.ran:
-                    core.ran = True
+                    core.ran, core.last = True, core.job
                     core.job.core = core.number
                     core.job.start = self.now if core.job.start is None else core.job.start
                     if self.policy in {"rr", "llf"} and self.preemptive:
