@@ -30,6 +30,11 @@ class Controller:
             self.optimiser = optimising.Optimiser(row.name, hangs=hangs)
         self._registered: set[str] = set()
 
+    @property
+    def query_interval_ns(self) -> int:
+        """How long one turn in the optimiser waits, as the goal document says; 0: there is no optimiser."""
+        return 0 if self.optimiser is None else self.optimiser.query_interval_ms * NS_PER_MS
+
     def admit(self, descriptions: Sequence["Description"], core: int, kernel: "Kernel") -> list[Verdict | None]:
         """Decide on the tasks of one SEND_DESCS, and register those that the optimiser cares for."""
         if self._admission is None or self._admission.rule is None:

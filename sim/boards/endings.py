@@ -253,12 +253,16 @@ class Endings:
 
     def destroy(self, instance: Instance, thread: Thread) -> Generator[simpy.Event, Any, None]:
         """Destroy an instance, which takes a while; it may consume CPU time up to the end, even after a forced exit."""
+        if instance.destroyed:  # a tick or a STOP that was served first has done it
+            return
         instance.doomed = True
         task = instance.task
         total_ns, open_ns = self._destruction_ns(instance)
         yield self.kernel.run(thread, open_ns)
         if total_ns > open_ns:
             yield self.kernel.run(thread, total_ns - open_ns, kernel_work=True)
+        if instance.destroyed:
+            return
         self.kernel.destroy(instance.thread)
         instance.destroyed = True
         self.instances.remove(instance)

@@ -74,6 +74,11 @@ class Timer:
         self._period_ns = period_ns
         self._armed = Appointment(self._entry.kernel.env, delay_ns, TIMER, self._tick)
 
+    @property
+    def armed(self) -> bool:
+        """Whether it will tick."""
+        return self._armed is not None
+
     def disarm(self) -> None:
         """Don't tick any more; a signal that was sent already is served."""
         self._armed = None

@@ -94,6 +94,7 @@ class Generation:
     overrun: Overrun = "ignored"
     destruction: Destruction = "exit"
     exit_disarms: bool = False  #: a normal exit disarms the kill timer
+    last_tick_disarms: bool = False  #: the tick after the last job disarms the release timer
     counts_attempts: bool = True  #: a failed creation is one of the jobs, and START is logged all the same
     exhaustion: Exhaustion = "blocks"
     needs_caps: bool = False  #: a child without capability quota starves
@@ -209,6 +210,7 @@ G3B = replace(
     push_at_destruction=True,
     overrun="exit_period",
     exit_disarms=True,
+    last_tick_disarms=True,
     exhaustion="destroyed",
     exits=_EXITS_G3B,
 )

@@ -275,7 +275,10 @@ class Kernel:
 
     def deadline_queue(self, core: int) -> list[tuple[str, int]]:
         """Return name and absolute deadline in us of the threads in a core's EDF queue, in its order."""
-        ordered = sorted(self._cores[core].deadlines, key=_by_deadline)
+        cpu = self._cores[core]
+        ordered = sorted(cpu.deadlines, key=_by_deadline)
+        if self.expired == "starve":  # what has expired isn't queued any more, unless it runs
+            ordered = [t for t in ordered if t is cpu.running or (t.deadline_us or 0) >= self.clock_us]
         return [(thread.name, thread.deadline_us or 0) for thread in ordered]
 
     def running(self, core: int) -> Thread | None:

@@ -130,7 +130,7 @@ class Loader(Endings):
             clock_us = self.kernel.clock_us
             review = self.controller.review(task.name, clock_us, self.seen_threads(), last_job_started=False)
             again_us = None if review is None else review.again_us
-            wait_ns = self.row.timing.query_interval_ns
+            wait_ns = self.controller.query_interval_ns or self.row.timing.query_interval_ns
             if again_us is not None:
                 wait_ns = max(wait_ns, again_us * 1000 - self.kernel.clock_ns)
             yield self.kernel.env.timeout(wait_ns)
@@ -229,6 +229,8 @@ class Loader(Endings):
         """A tick after the last job."""
         if self.row.optimiser == "job":
             self._ask(task)  # before it notices, also for other than EDF tasks, and whatever the answer is
+        if self.row.last_tick_disarms:
+            task.timer.disarm()
         if self.row.destruction != "tick":
             return
         task.timer.disarm()

@@ -172,4 +172,6 @@ class Taskloader:
         instances = self._row.instances
         if limit is None or task.alive:
             return False
+        if task.active and task.meta is None and task.kill_timer.armed:
+            return False  # gone without an exit (OUT_OF_QUOTA), so its kill is still to be reported
         return task.attempts >= (limit if instances is None else min(limit, instances))

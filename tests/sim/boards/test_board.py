@@ -7,10 +7,12 @@ import simpy
 from sim.boards.board import Board
 from sim.boards.description import Demand, DemandOf, Description
 from sim.boards.endings import RIP_SIZE
-from sim.boards.generation import G1, G3B, G4, Generation
+from sim.boards.generation import G1, G1O, G3B, G4, Generation
 from taskgen.units import NS_PER_MS
 
 MS = NS_PER_MS
+#: On the second core of a G4 board, where the loader isn't.
+PLACED: Any = {"cores": 2, "coreoffset": 2}
 
 
 def board(row: Generation, demand: DemandOf | None = None, **options: Any) -> tuple[simpy.Environment, Board]:
@@ -127,3 +129,27 @@ def test_a_kill_and_a_destruction_share_the_loaders_core() -> None:
     arrivals = [row.arrival_time for row in it.threads()[3:]]
     assert arrivals[:2] == [60, 97]
     assert arrivals[2] >= alone[2]
+
+
+def test_an_error_exit_that_a_stop_overtakes_is_destroyed_once() -> None:
+    """wire-protocol 6.5: '17, 19, 20, other -> destroy at once', whoever comes first."""
+    slow = Description(id=2, pkg="pi", quota=5 << 20, caps=235, jobs=9, priority=9, period_ns=5000 * MS, **PLACED)
+    faulty = Description(id=1, pkg="pi", quota=5 << 20, caps=235, jobs=9, priority=1, period_ns=5000 * MS, **PLACED)
+    env, it = board(G4, lambda one, _: Demand(9000 * MS) if one.id == 2 else Demand(500 * MS, exit_value=1))
+    env.run(it.send_descs([slow, faulty]))
+    env.run(it.start())
+    env.run(until=env.now + 500 * MS)
+    env.run(it.stop())
+    env.run(until=env.now + 3000 * MS)
+    assert it.loader.instances == []
+
+
+def test_g1o_waits_one_query_interval_of_the_goal_document_per_turn() -> None:
+    """wire-protocol 7.4: 'G1o, priority 128: each of the `numberofjobs` turns costs one query_interval'."""
+    goal = {"goal": {"fairness": {"apply": 1}, "utilization": {"apply": 0}}, "query_interval": 500}
+    env, it = board(G1O)
+    env.run(it.optimize({"optimize": goal}))
+    urgent = Description(id=1, pkg="pi", quota=5 << 20, jobs=3, priority=128, deadline_ns=50 * MS, period_ns=1000 * MS)
+    env.run(it.send_descs([urgent]))
+    blocked_ns: Any = env.run(it.start())
+    assert 1500 * MS <= blocked_ns < 1600 * MS

@@ -75,3 +75,11 @@ def test_a_run_can_be_stopped() -> None:
     assert next(events).type is EventType.START
     session.stop()
     assert [event.type for event in events][-1] is EventType.EXIT_EXTERNAL
+
+
+def test_g3b_reports_the_kill_of_a_job_that_ran_out_of_quota() -> None:
+    """wire-protocol 6.8: OUT_OF_QUOTA leaves `active` true and the kill timer armed, so EXIT_CRITICAL can follow."""
+    greedy = {"pkg": "tumatmul", "config": {"arg1": 201_000}, "quota": "5M", "period": 2000, "criticaltime": 1200}
+    trace = simulate(TaskSet([{**greedy, "priority": 3, "numberofjobs": 1}]), profile="G3b", horizon_ms=9000)
+    assert [str(event.type) for event in trace.events] == ["START", "OUT_OF_QUOTA", "EXIT_CRITICAL", "JOBS_DONE"]
+    assert trace.events[2].time_ns == 1200 * MS
