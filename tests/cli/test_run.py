@@ -336,7 +336,13 @@ def start(tmp_path: Path, *arguments: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         [sys.executable, "-m", "taskgen", *arguments],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
+        preexec_fn=_hear_signals,  # noqa: PLW1509  # it starts no thread and takes no lock
     )  # fmt: skip
+
+
+def _hear_signals() -> None:
+    """A shell lets background jobs ignore SIGINT, and their children inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def test_ctrl_c_prints_what_was_done_and_exits_130(tmp_path: Path) -> None:
