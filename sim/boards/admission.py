@@ -6,8 +6,8 @@ Pure: no clock, no board. One object per board and boot remembers which names it
     verdicts = admission.admit([entry("00.pi", description), ...], ready=[Ready("07.hey", 1_250_000)])
     for verdict in verdicts:                        # one per task, in document order
         if not verdict.accepted:
-            ...                                     # never starts; admission.rule.announced: NOT_SCHEDULED at START
-        elif admission.rule.optimised and verdict.kind == "lo":
+            ...                                     # never starts; on some boards NOT_SCHEDULED at START
+        elif verdict.kind == "lo":                  # where there is an optimiser
             optimiser.register(verdict.name, core, period=verdict.record.period, deadline_us=verdict.record.deadline)
 
 A description is a mapping with the numbers that the board read (u32, its own units and priority direction, what a
@@ -23,7 +23,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from taskgen.errors import UsageError
+from taskgen.dialect.boards import BOARDS, board
 
 _U32 = 1 << 32
 _U64_MAX = (1 << 64) - 1
@@ -33,29 +33,27 @@ _MOST_ITERATES = 100_000
 _KEPT = 16
 _EDF_G1O = 128
 _EDF_G3B = 127
+_NS_PER_US = 1000
 
 Kind = Literal["lo", "hi"]
 
 
+Lo = Literal["priority 128", "deadline", "deadline at priority 127", "none"]
+_LO: dict[str, Lo] = {"G1o": "priority 128", "G1p": "none", "G3a": "deadline", "G3b": "deadline at priority 127"}
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What one generation does at SEND_DESCS (5.1)."""
+    """Whom one generation tests at SEND_DESCS (5.1); how a refusal shows is a matter of `taskgen.dialect.boards`."""
 
-    announced: bool  #: a refused task is logged as NOT_SCHEDULED at START; otherwise it silently never starts
-    optimised: bool  #: tasks of kind `lo` are registered with the optimiser
     #: What makes a task `lo`: never tested, always accepted. "none": every task is tested.
-    edf: Literal["priority 128", "deadline", "deadline at priority 127", "none"]
+    edf: Lo
     deadline_factor: int  #: unit of D in the record: microseconds = deadline x factor
 
 
-#: The generations that have admission; G1 and G4 accept everything.
-RULES: dict[str, Rule | None] = {
-    "G1": None,
-    "G1o": Rule(announced=False, optimised=True, edf="priority 128", deadline_factor=1),
-    "G1p": Rule(announced=False, optimised=False, edf="none", deadline_factor=1),
-    "G3a": Rule(announced=True, optimised=True, edf="deadline", deadline_factor=1000),
-    "G3b": Rule(announced=True, optimised=True, edf="deadline at priority 127", deadline_factor=1000),
-    "G4": None,
+#: The generations that have admission; the others accept everything.
+RULES: dict[str, Rule] = {
+    name: Rule(lo, deadline_factor=BOARDS[name].deadline_unit_ns // _NS_PER_US) for name, lo in _LO.items()
 }
 
 
@@ -122,10 +120,8 @@ class Admission:
     """The admission control of one board since its boot."""
 
     def __init__(self, generation: str, *, cores: int = 2) -> None:
-        if generation not in RULES:
-            raise UsageError(f"generation: there is no {generation!r:.40}", hint=f"known: {', '.join(RULES)}")
-        self.generation = generation
-        self.rule = RULES[generation]
+        self.generation = board(generation).name
+        self.rule = RULES.get(generation)
         self.cores = cores
         self._seen: dict[str, Record] = {}
 

@@ -1,26 +1,30 @@
 """What a board reads of a task, and what its program then does.
 
 A `Description` is a `periodictask` element as a board generation sees it: its own priority numbers and job limits.
-`describe` makes it from the parameters of a task in our conventions; a board behind the protocol makes it from XML.
+`read` makes it from the elements of a document, whoever wrote them; `describe` from a task in our conventions, by way
+of the elements that a session would send.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from sim.boards.generation import LONGEST_NS, Generation
+from sim.boards.generation import Generation
 from sim.boards.timing import Timing
-from taskgen.parameters import LEAST_URGENT, NO_PRIORITY, UNKNOWN_EXECUTION_MS, Parameters
+from taskgen.dialect.boards import BoardRow
+from taskgen.dialect.describe import describe as elements_of
+from taskgen.parameters import Parameters
 from taskgen.units import NS_PER_MS
 
-#: What a session fills in where the description is silent.
-DEFAULT_QUOTA = "5M"
-DEFAULT_CAPS = 235
-DEFAULT_CORES = 2
-DEFAULT_COREOFFSET = 1
-
-_SIZE = re.compile(r"(0x[0-9a-fA-F]+|[0-9]*)([KMG]?)")
+_NUMBER = re.compile(r"0x[0-9a-fA-F]+|[0-9]*")
+_SIZE = re.compile(rf"({_NUMBER.pattern})([KMG]?)")
+_NUMBERS = (
+    "id", "priority", "deadline", "period", "criticaltime", "offset", "numberofjobs", "caps", "cores", "coreoffset",
+    "executiontime",
+)  # fmt: skip
+#: The board's buffer for a name (wire-protocol 2.2).
+_PKG_LENGTH = 31
 _SUFFIXES = {"": 0, "K": 10, "M": 20, "G": 30}
 _U32 = 1 << 32
 
@@ -89,69 +93,65 @@ def program_demand(description: Description, work_ns: int, timing: Timing) -> De
     return Demand(max(work_ns - timing.first_cpu_ns - closing_ns, 1), closing_ns=closing_ns, loads=True)
 
 
-def size_of(text: object) -> int:
+def number_of(value: object) -> int:
+    """Read a number as a board does: decimal, or hexadecimal with 0x, up to the first other character; modulo 2^32."""
+    match = _NUMBER.match(str(value))
+    return _value_of(match[0] if match else "")
+
+
+def size_of(value: object) -> int:
     """Read a byte size as a board does: digits and one capital suffix, the rest is ignored (4k is 4, 1.5M is 1)."""
-    match = _SIZE.match(str(text))
+    match = _SIZE.match(str(value))
     digits, suffix = match.groups() if match else ("", "")
-    return int(digits or "0", 16 if digits.startswith("0x") else 10) << _SUFFIXES[suffix]
+    return _value_of(digits) << _SUFFIXES[suffix] & _U32 - 1
 
 
-def describe(task: Parameters, row: Generation) -> Description:
-    """Translate a task to a generation: priority direction, endless and single jobs; fill in what the board needs."""
-    known = task.attributes
-    period_ns, jobs = task.period_ns, row.endless if task.jobs is None else task.jobs
-    if not period_ns and not row.single:
-        period_ns = LONGEST_NS
-    if row.jobs_limit == "odd" and task.jobs == 1:
-        jobs = 0  # the only release that isn't a period late
-    argument = known.get("config", {}).get("arg1")
+def _value_of(digits: str) -> int:
+    # The last 32 bits are in the last 8 or 32 digits: what a stranger sends may have any number of them.
+    if digits.startswith("0x"):
+        return int(digits[2:][-8:], 16)
+    return int(digits[-32:] or "0") % _U32
+
+
+def read(elements: Mapping[str, Any] | Iterable[tuple[str, Any]], board: BoardRow) -> Description:
+    """Read the elements of a task as a board does: raw values, the first of a name counts, what is missing is 0.
+
+    Values are text as it stands in the document, or numbers; `config` is a mapping of its elements. Nothing is refused
+    (wire-protocol 2.1, 2.2): what a board doesn't read is passed over.
+    """
+    pairs = elements.items() if isinstance(elements, Mapping) else elements
+    first: dict[str, Any] = {}
+    for key, value in pairs:
+        first.setdefault(key, value)
+    numbers = {key: number_of(first.get(key, 0)) for key in _NUMBERS}
+    config = first.get("config")
+    argument = config.get("arg1") if isinstance(config, Mapping) else None
     return Description(
-        id=task.id,
-        pkg=str(known.get("pkg", "")),
-        priority=_raw_priority(task, row),
-        deadline_ns=_edf_deadline_ns(task),
-        period_ns=period_ns,
-        critical_ns=task.critical_ns or 0,
-        offset_ns=task.offset_ns,
-        jobs=jobs,
-        quota=size_of(known.get("quota", DEFAULT_QUOTA)),
-        caps=_number(known, "caps", DEFAULT_CAPS),
-        cores=_number(known, "cores", DEFAULT_CORES),
-        coreoffset=_number(known, "coreoffset", DEFAULT_COREOFFSET),
-        executiontime=UNKNOWN_EXECUTION_MS if task.wcet_ns is None else -(-task.wcet_ns // NS_PER_MS),
-        argument=argument if isinstance(argument, int) else None,
+        id=numbers["id"],
+        pkg=str(first.get("pkg", ""))[:_PKG_LENGTH],
+        priority=numbers["priority"],
+        deadline_ns=numbers["deadline"] * board.deadline_unit_ns if board.edf != "none" else 0,
+        period_ns=numbers["period"] * NS_PER_MS,
+        critical_ns=numbers["criticaltime"] * NS_PER_MS,
+        offset_ns=numbers["offset"] * NS_PER_MS if board.offsets != "ignored" else 0,
+        jobs=numbers["numberofjobs"] if board.jobs_limit != "none" else 0,
+        quota=size_of(first.get("quota", 0)),
+        caps=numbers["caps"],
+        cores=numbers["cores"],
+        coreoffset=numbers["coreoffset"],
+        executiontime=numbers["executiontime"],
+        argument=None if argument is None else number_of(argument),
+        config=config is not None,
     )
 
 
-def _number(known: Mapping[str, Any], key: str, default: int) -> int:
-    return int(known.get(key, default))
+def describe(task: Parameters, row: Generation) -> Description:
+    """Return what a board of a generation reads when a session describes a task to it.
 
-
-def _edf_deadline_ns(task: Parameters) -> int:
-    if task.priority == NO_PRIORITY:
-        return task.effective_deadline_ns or 0
-    return task.deadline_ns or 0
-
-
-def _raw_priority(task: Parameters, row: Generation) -> int:
-    if _edf_deadline_ns(task) and row.priorities.edf is not None:
-        return row.priorities.edf_raw
-    priority = LEAST_URGENT if task.priority in {None, NO_PRIORITY} else task.priority
-    return row.priorities.raw(priority or 0)
-
-
-def inexpressible(task: Parameters, row: Generation) -> list[str]:
-    """Return the attributes of a task that boards of a generation can't honour or don't read."""
-    reasons = {
-        "jitter": bool(task.jitter_ns),
-        "arrivals": task.arrivals_ns is not None,
-        "deadline": bool(_edf_deadline_ns(task)) and row.priorities.edf is None,
-        "offset": bool(task.offset_ns) and row.offsets == "ignored",
-        "numberofjobs": row.jobs_limit != "limit" and task.jobs is not None and bool(task.period_ns),
-        "period": task.period_ns > LONGEST_NS,
-        "criticaltime": (task.critical_ns or 0) > LONGEST_NS,
-    }
-    return [key for key, holds in reasons.items() if holds]
+    Raises:
+        Unsupported: a value can't be expressed in the board's numbers.
+    """
+    return read(elements_of(task, row.board), row.board)
 
 
 def kill_delay_ns(critical_ns: int) -> int:

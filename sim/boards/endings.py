@@ -238,9 +238,8 @@ class Endings:
                 instance = self._condemned.popleft()
                 if self.row.push_at_destruction:
                     self.push()
+                    self.review(instance.task)  # as after its exit, whose time is readable up to the destruction
                 yield from self.destroy(instance, thread)
-                if self.row.push_at_destruction:  # G3b looks twice: at the exit and here
-                    self.review(instance.task)
             looked_ns = kernel.env.now
 
     def _destruction_ns(self, instance: Instance) -> tuple[int, int]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from sim.boards.eventlog import WRAP_NS
 from sim.boards.kernel import SYSTEM_LEVEL, TIMER, Appointment
 
 if TYPE_CHECKING:
@@ -60,19 +62,31 @@ class EntryPoint:
 
 
 class Timer:
-    """A timer whose ticks are signals to an entry point; ticks that it hasn't served coalesce into one."""
+    """A timer whose ticks are signals to an entry point; ticks that it hasn't served coalesce into one.
+
+    Armed anew it forgets a signal that waits to be served: a kill comes `criticaltime` after the newest start attempt
+    (wire-protocol 3.2), never at the birth of a job because of an earlier one.
+    """
 
     def __init__(self, entry: EntryPoint, handler: Handler) -> None:
         self._entry = entry
         self._handler = handler
-        self._pending = False
         self._armed: simpy.Event | None = None
+        self._signal: simpy.Event | None = None  #: the tick that the entry point hasn't served
         self._period_ns = 0
 
-    def arm(self, delay_ns: int, period_ns: int = 0) -> None:
-        """Tick after `delay_ns`, then every `period_ns` (0: only once), instead of what was armed before."""
-        self._period_ns = period_ns
-        self._armed = Appointment(self._entry.kernel.env, delay_ns, TIMER, self._tick)
+    def arm(self, delay_ns: int) -> None:
+        """Tick once after `delay_ns`, instead of what was armed before."""
+        self.cancel()
+        self._period_ns = 0
+        self._appoint(delay_ns)
+
+    def repeat(self, period_ns: int) -> None:
+        """Tick at once, then every `period_ns`, as far as 32-bit microseconds hold it (wire-protocol 2.2); 0: never."""
+        self.cancel()
+        self._period_ns = period_ns % WRAP_NS
+        if self._period_ns:
+            self._appoint(0)
 
     @property
     def armed(self) -> bool:
@@ -83,16 +97,24 @@ class Timer:
         """Don't tick any more; a signal that was sent already is served."""
         self._armed = None
 
-    def _tick(self, event: simpy.Event) -> None:
-        if event is not self._armed or self._entry.kernel.halted:
+    def cancel(self) -> None:
+        """Disarm it, and forget a signal that waits to be served."""
+        self._armed = self._signal = None
+
+    def _appoint(self, delay_ns: int) -> None:
+        self._armed = Appointment(self._entry.kernel.env, delay_ns, TIMER, self._tick)
+
+    def _tick(self, tick: simpy.Event) -> None:
+        if tick is not self._armed or self._entry.kernel.halted:
             return
         self._armed = None
         if self._period_ns:
-            self.arm(self._period_ns, self._period_ns)
-        if not self._pending:
-            self._pending = True
-            self._entry.post(self._signal)
+            self._appoint(self._period_ns)
+        if self._signal is None:
+            self._signal = tick
+            self._entry.post(partial(self._serve, tick))
 
-    def _signal(self, thread: Thread) -> Steps:
-        self._pending = False
-        yield from self._handler(thread)
+    def _serve(self, tick: simpy.Event, thread: Thread) -> Steps:
+        if tick is self._signal:
+            self._signal = None
+            yield from self._handler(thread)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from taskgen.dialect.boards import STAMP_WRAP_NS
 from taskgen.units import NS_PER_MS
 
 if TYPE_CHECKING:
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from taskgen.events import EventType
 
 #: Stamps wrap after 2^32 microseconds, 4 294 967.296 ms.
-WRAP_NS = (1 << 32) * 1000
+WRAP_NS = STAMP_WRAP_NS
 
 
 def stamp_ms(clock_ns: int) -> int:

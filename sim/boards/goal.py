@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from sim.boards.description import number_of
 from taskgen.errors import InputError
 
 Goal = Literal["none", "fairness", "utilization"]
@@ -58,10 +59,4 @@ def _number(element: Mapping[str, Any], key: str, path: str = "") -> int:
     text = str(element.get(key, ""))[:_TEXT_SIZE]
     if not text:
         raise InputError(f"{path}{key}: is missing or empty, expected a number of at most three digits")
-    base, digits = (16, text[2:]) if text.startswith("0x") else (10, text)
-    number = 0
-    for digit in digits:
-        if digit.lower() not in "0123456789abcdef"[:base]:
-            break
-        number = number * base + int(digit, base)
-    return number
+    return number_of(text)

@@ -117,7 +117,7 @@ class Loader(Endings):
             if self.row.jobs_limit == "odd" and task.description.jobs:
                 yield from self._start_odd(task)
             elif task.description.period_ns:
-                task.timer.arm(0, task.description.period_ns)
+                task.timer.repeat(task.description.period_ns)
             else:
                 if released:
                     yield self.kernel.run(thread, self.row.timing.gap_ns)
@@ -134,7 +134,7 @@ class Loader(Endings):
             if again_us is not None:
                 wait_ns = max(wait_ns, again_us * 1000 - self.kernel.clock_ns)
             yield self.kernel.env.timeout(wait_ns)
-        task.timer.arm(task.description.period_ns)
+        task.timer.arm(kill_delay_ns(task.description.period_ns))  # a one-shot timer has the same limit
 
     def _start_in_background(self, tasks: Sequence[ManagedTask], thread: Thread) -> Steps:  # noqa: ARG002
         """G3: a thread walks through the queue, so offsets add up while other requests are served."""
@@ -152,7 +152,7 @@ class Loader(Endings):
             return  # CLEAR came before: the board follows a dangling pointer
         task.paused = False
         if task.description.period_ns:
-            task.timer.arm(0, task.description.period_ns)
+            task.timer.repeat(task.description.period_ns)
         else:
             yield from self.release(task, thread)
 
@@ -161,8 +161,7 @@ class Loader(Endings):
         for task in tasks:
             yield self.kernel.env.timeout(task.description.offset_ns)
             task.paused = False
-            if task.description.period_ns:  # the timer refuses 0
-                task.timer.arm(0, task.description.period_ns)
+            task.timer.repeat(task.description.period_ns)  # which refuses 0
 
     def stop(self, thread: Thread) -> Steps:
         """STOP: pause all tasks, and let go of their instances as the row says."""
@@ -188,6 +187,8 @@ class Loader(Endings):
             return
         yield self.kernel.env.timeout(self.row.timing.clear_wait_ns)
         for task in self.tasks:
+            task.timer.cancel()  # the offset walk may have armed it behind the STOP
+            task.kill_timer.cancel()
             if task.service is not None:
                 self.kernel.destroy(task.service)
         self.tasks.clear()

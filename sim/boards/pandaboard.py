@@ -15,17 +15,18 @@ from types import MappingProxyType
 
 from sim.boards.kernel import QUANTUM_NS
 from sim.boards.timing import Timing, by_program, ms
+from taskgen.dialect.boards import CREATE_NS, START_NS
 
 PANDABOARD_TIMING = Timing(
     # Direct: two descriptions of one document are 10..11 apart.
     parse_ns=ms(11),
     # Direct: kills of lone tasks come at parse + 38 + criticaltime (49 and 60 for the first of two and three); 11 of it
     # are the parse, the rest is the client's way.
-    start_ns=ms(27),
+    start_ns=START_NS,
     # Direct: the kills of one set come 37.5 after one another (49, 87 with two tasks; 60, 98 with three): a creation
     # (26) and the console line of the next release. The third of three is late for another reason, a teardown.
     gap_ns=ms(11.5),
-    create_ns=ms(26),
+    create_ns=CREATE_NS,
     # Fitted: 31 = the 25 to the first instruction of recordings' work table, and 6 because that table is a mean over
     # boards that were worn by 40 instances (below), while a job's own time here is that of a fresh board.
     first_cpu_ns=ms(31),

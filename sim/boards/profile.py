@@ -2,17 +2,13 @@
 
 from collections.abc import Sequence
 
-from sim.boards.description import inexpressible
 from sim.boards.generation import Generation
 from sim.execution import Work
-from taskgen.errors import Unsupported
+from taskgen.dialect import describe_all
 from taskgen.horizon import DEFAULT_RUN_NS
 from taskgen.parameters import Parameters
 from taskgen.session import Capabilities
 from taskgen.units import NS_PER_MS
-
-#: What a board passes over without harm: a limit of jobs, where it knows none, only makes the run longer.
-_HARMLESS = frozenset({"numberofjobs"})
 
 
 def board_capabilities(row: Generation, cores: int) -> Capabilities:
@@ -20,8 +16,10 @@ def board_capabilities(row: Generation, cores: int) -> Capabilities:
     return Capabilities(
         deterministic=True,
         cores=cores,
-        policies=frozenset({"fp"} if row.priorities.edf is None else {"fp", "edf", "mixed"}),
+        policies=frozenset({"fp"} if row.board.edf == "none" else {"fp", "edf", "mixed"}),
         admission=row.optimiser != "none",
+        offsets=row.offsets != "ignored",
+        job_limits=row.jobs_limit == "limit",
         time_resolution_ns=NS_PER_MS,
         job_numbers="starts",
         max_run_ns=DEFAULT_RUN_NS,
@@ -34,13 +32,7 @@ def refuse_inexpressible(tasks: Sequence[Parameters], row: Generation) -> None:
     Raises:
         Unsupported: names the task and the attribute.
     """
-    for task in tasks:
-        for key in inexpressible(task, row):
-            if key not in _HARMLESS:
-                raise Unsupported(
-                    f"task {task.id}: {key}: {task.attributes.get(key)}: boards of generation {row.name} can't do this",
-                    hint=f"leave {key} out, or choose another profile",
-                )
+    describe_all(tasks, row.board)
 
 
 def job_work(work: Work, job: int) -> int:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from sim.boards.kernel import QUANTUM_NS
+from taskgen.dialect.boards import BOOT_NS, CREATE_NS, START_NS
 from taskgen.units import NS_PER_MS
 
 
@@ -27,9 +28,9 @@ class Timing:
 
     parse_ns: int = ms(11)  #: each description in SEND_DESCS
     admission_ns: int = 0  #: the admission test, per SEND_DESCS
-    start_ns: int = ms(27)  #: START until the first release
+    start_ns: int = START_NS  #: START until the first release
     gap_ns: int = ms(11.5)  #: between two releases inside START, beside the creation
-    create_ns: int = ms(26)  #: release until START is logged; the child runs from then on
+    create_ns: int = CREATE_NS  #: release until START is logged; the child runs from then on
     first_cpu_ns: int = ms(25)  #: the part of a calibrated program's time that is this creation
     newest_first: bool = False  #: a new child overtakes the others of its level
     wear_ns: int = 0  #: each instance since boot prolongs the start of a calibrated program by this,
@@ -51,7 +52,7 @@ class Timing:
     destroy_open_ns: int | None = None  #: the part of it that other system threads can preempt; None: all of it
     clear_wait_ns: int = ms(500)  #: CLEAR sleeps between its STOP and dropping the tasks
     query_interval_ns: int = ms(100)  #: one turn in G1o's optimiser
-    boot_ns: int = ms(20_000)  #: REBOOT until the board listens again
+    boot_ns: int = BOOT_NS[0]  #: REBOOT until the board listens again
     quantum_ns: int = QUANTUM_NS  #: round robin inside a level
     ram: int = 500 << 20  #: bytes that the loader has for its children
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from taskgen.errors import InputError, SessionBusy, TargetError, Unsupported, UsageError
 from taskgen.events import Event, EventType
-from taskgen.parameters import parameters_of
+from taskgen.parameters import TIMES, parameters_of
 from taskgen.registry import describe
 from taskgen.session import Session
 from taskgen.taskset import TaskSet
@@ -29,7 +29,9 @@ _MANY = 100_000
 #: A horizon that a run of the suite reaches only if it ignores stop(), after more events than that.
 _FAR_MS = 600_000.0
 #: A horizon that cuts a job of `endless` off: it is released at 20 ms and computes 3 ms.
-_CUT_MS = 22.0
+_CUT_MS = 22
+#: Where jobs are processes, birth takes some 30 ms and death 250 ms: all times of the suite are so much longer there.
+_SLOWNESS = 60
 
 
 def check_session(
@@ -62,18 +64,31 @@ class _Kit:
         self._block = block
         self.executes = True
         self.ranked_by_deadline = False
+        self.offsets = True
+        self.slowness = 1
 
     def open(self) -> Session:
         session = self._open_session()
         require(isinstance(session, Session), f"a session derives from taskgen.Session, got {session!r:.80}")
-        self.executes = session.capabilities.executes
-        self.ranked_by_deadline = "fp" not in session.capabilities.policies
+        capabilities = session.capabilities
+        processes = capabilities.job_numbers == "starts"
+        self.executes = capabilities.executes
+        # The admission control of boards refuses all but one task with a fixed priority.
+        self.ranked_by_deadline = "fp" not in capabilities.policies or (processes and "edf" in capabilities.policies)
+        self.offsets = capabilities.offsets
+        self.slowness = _SLOWNESS if processes else 1
         return session
+
+    @property
+    def cut_ms(self) -> int:
+        """The horizon that cuts a job of `endless` off."""
+        return _CUT_MS * self.slowness
 
     def limited(self) -> TaskSet:
         """Return five jobs in two tasks; on one core the urgent task preempts the other at 1 ms."""
+        offset = {"offset": 1} if self.offsets else {}
         return TaskSet([
-            self._task(0, executiontime=1, period=10, offset=1, numberofjobs=3),
+            self._task(0, executiontime=1, period=10, numberofjobs=3, **offset),
             self._task(1, executiontime=3, period=20, numberofjobs=2),
         ])  # fmt: skip
 
@@ -89,9 +104,10 @@ class _Kit:
         """Return a job that lives too long, though it would meet its deadline."""
         return TaskSet([self._task(0, executiontime=3, period=10, criticaltime=2, numberofjobs=1)])
 
-    def _task(self, rank: int, **attributes: Any) -> dict[str, Any]:
-        urgency = {"deadline": attributes["period"]} if self.ranked_by_deadline else {"priority": rank}
-        return {"id": rank, **self._block, **attributes, **urgency}
+    def _task(self, rank: int, **attributes: int) -> dict[str, Any]:
+        slow = {key: value * (self.slowness if key in TIMES else 1) for key, value in attributes.items()}
+        urgency = {"deadline": slow["period"]} if self.ranked_by_deadline else {"priority": rank}
+        return {"id": rank, **self._block, **slow, **urgency}
 
     def drain(self, events: Generator[Event, None, None], what: str) -> list[Event]:
         """Return the rest of a run, which must come to its end."""
@@ -138,6 +154,10 @@ def _refuses_before_it_starts(kit: _Kit) -> None:
         for name, errors, taskset in cases:
             _refused(errors, partial(session.run, taskset), f"{name} when run() is called")
             require(not session.active, "a run that was refused leaves the session free")
+        if not session.capabilities.offsets:
+            shifted = TaskSet([{**task, "offset": kit.slowness}])
+            sentence = "without offsets in its capabilities, a session refuses them when run() is called"
+            _refused(Unsupported, partial(session.run, shifted), sentence)
         if not session.capabilities.admission:
             _refused(
                 Unsupported,
@@ -202,9 +222,9 @@ def _is_busy(kit: _Kit) -> None:
 def _honours_the_horizon(kit: _Kit) -> None:
     with kit.open() as session:
         taskset = kit.endless()
-        events = kit.drain(session.run(taskset, horizon_ms=_CUT_MS), "at the horizon")
+        events = kit.drain(session.run(taskset, horizon_ms=kit.cut_ms), "at the horizon")
         kit.check(session, taskset, events, whole=False)
-        horizon_ns = int(_CUT_MS) * NS_PER_MS
+        horizon_ns = kit.cut_ms * NS_PER_MS
         if session.capabilities.deterministic:
             late = [event for event in events if event.time_ns > horizon_ns]
             require(not late, f"nothing happens after the horizon of {horizon_ns} ns, got {late[:1]}")

@@ -1,5 +1,6 @@
 """The conformance suite accepts a session that keeps its promises, and names the promise that another one breaks."""
 
+import dataclasses
 import io
 import itertools
 import re
@@ -43,7 +44,19 @@ class Admits(Toy):
         return plan
 
 
-@pytest.mark.parametrize("session", [Toy, Untraced, Board, Profile, Admits, lambda: StdIOSession(io.StringIO())])
+class Early(Untraced):
+    """A board of the first generations: it knows neither offsets nor a limit of jobs, and says nothing at the end."""
+
+    capabilities = Capabilities(
+        deterministic=True, cores=2, job_numbers="starts", offsets=False, job_limits=False, policies=frozenset({"fp"})
+    )
+
+    def life(self, task: Parameters) -> Iterator[Event]:
+        again = super().life(dataclasses.replace(task, jobs=task.jobs and task.jobs + 2))
+        return (event for event in again if event.type is not EventType.JOBS_DONE)
+
+
+@pytest.mark.parametrize("session", [Toy, Untraced, Board, Profile, Admits, Early, lambda: StdIOSession(io.StringIO())])
 def test_a_session_that_keeps_its_promises_passes(session: Callable[[], Session]) -> None:
     check_session(session, patience_s=30)
 
@@ -75,6 +88,11 @@ class StartsAtOnce(Toy):
 class ReturnsAList(Toy):
     def run(self, *args: Any, **options: Any) -> Any:
         return list(super().run(*args, **options))
+
+
+class TakesOffsets(Early):
+    def check(self, taskset: TaskSet, **options: Any) -> Plan:
+        return super().check(TaskSet([{**task, "offset": 0} for task in taskset]), **options)
 
 
 class NeverReturns(Toy):
@@ -167,6 +185,7 @@ BROKEN = [
     (ValidatesLate, "a set with choices raises Unsupported when run() is called; it raised nothing"),
     (StartsAtOnce, "a run starts at the first next"),
     (ReturnsAList, "run() returns a generator"),
+    (TakesOffsets, "without offsets in its capabilities, a session refuses them when run() is called"),
     (NeverReturns, "the generator returns when all jobs are done"),
     (IgnoresStop, "the generator returns at once if stop() came before the first next"),
     (RemembersStop, "stop() is a no-op when no run is active"),

@@ -192,7 +192,7 @@ BROKEN = [
     (IsBornLate, "START comes with RELEASE, at the same instant"),
     (IsBornBeforeItsRelease, "RELEASE comes before START"),
     (CountsTimeFromItsBoot, "a job is RELEASEd at its arrival, 1000000 ns"),
-    (CountsTimeFromItsBootAsABoard, "a job is RELEASEd at its arrival, 1000000 ns"),
+    (CountsTimeFromItsBootAsABoard, "a job is RELEASEd at its arrival, 60000000 ns"),
     (DriftsAway, "a job is RELEASEd at its arrival, "),
     (RunsElsewhere, "cores are numbered from 0, and capabilities.cores is 1"),
     (NeverIdle, "IDLE comes when nothing runs on a core"),

@@ -81,7 +81,7 @@ class Board(Untraced):
     def events(self, plan: Plan) -> Generator[Event, None, None]:
         self.woken.clear()
         for event in super().events(plan):
-            if plan.horizon.bound == "requested" and event.time_ns > 50_000_000:
+            if plan.horizon.bound == "requested" and event.time_ns > 3_000_000_000:
                 self.woken.wait()
             yield event
 

@@ -21,6 +21,7 @@ from sim.boards.admission import (
     response_time_test,
     sufficient_test,
 )
+from taskgen.dialect.boards import BOARDS
 from taskgen.errors import UsageError
 
 HUGE = 99_999_999
@@ -62,9 +63,14 @@ def test_one_core_refuses_every_task(generation: str) -> None:
 
 def test_what_a_refusal_looks_like() -> None:
     """5.1: "task silently never starts", on G3 "NOT_SCHEDULED at START"."""
-    assert {name: rule.announced for name, rule in RULES.items() if rule} == {
-        "G1o": False, "G1p": False, "G3a": True, "G3b": True,
+    assert {name: row.admission for name, row in BOARDS.items() if name in RULES} == {
+        "G1o": "silent", "G1p": "silent", "G3a": "announced", "G3b": "announced",
     }  # fmt: skip
+
+
+def test_generations_without_rules_have_no_admission() -> None:
+    """5.1: "none" on G0 and G1, "compiled out, everything accepted" on G4."""
+    assert {name for name, row in BOARDS.items() if row.admission == "none"} == {"G1", "G4"} == set(BOARDS) - set(RULES)
 
 
 def test_the_classes_of_g1o() -> None:
@@ -88,11 +94,9 @@ def test_the_units_of_a_record() -> None:
     description = hi(7, 20, 127, deadline=5)
     for generation, deadline in [("G1o", 5), ("G1p", 5), ("G3a", 5000), ("G3b", 5000)]:
         rule = RULES[generation]
-        assert rule is not None
         assert record_of(rule, "q", description)[0] == Record("q", 7, 20, deadline, 127)
         assert record_of(rule, "q", {})[0] == Record("q", 0, 0, 0, 0)
     rule = RULES["G3a"]
-    assert rule is not None
     assert record_of(rule, "q", {"deadline": 4_294_968})[0].deadline == 704
 
 
@@ -157,7 +161,7 @@ def test_a_refused_task_does_not_enter_the_buffer() -> None:
 
 
 def test_an_unknown_generation() -> None:
-    with pytest.raises(UsageError, match="there is no 'G9'"):
+    with pytest.raises(UsageError, match="there is no generation 'G9'"):
         Admission("G9")
 
 

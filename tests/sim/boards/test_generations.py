@@ -8,7 +8,7 @@ import simpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim.boards.description import Description, describe, inexpressible, size_of
+from sim.boards.description import Description, describe, number_of, read, size_of
 from sim.boards.eventlog import WRAP_NS, stamp_ms
 from sim.boards.generation import G1, G1O, G1P, G3A, G3B, G4, GENERATIONS, Generation, generation
 from sim.boards.taskloader import Taskloader
@@ -60,7 +60,7 @@ def test_from_priority_to_kernel_level(row: Generation, raw: int, level: int) ->
 @EACH
 def test_our_more_urgent_priority_is_never_a_lower_level(row: Generation) -> None:
     """Design 3.1: 'Dialects translate for boards with another direction'."""
-    levels = [row.priorities.level(row.priorities.raw(ours)) for ours in range(128)]
+    levels = [row.priorities.level(row.board.raw[ours]) for ours in range(128)]
     assert levels == sorted(levels, reverse=True)
     assert levels[0] == 128
     assert levels[-1] >= 1
@@ -251,22 +251,34 @@ def test_byte_sizes(text: str, size: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("row", "keys"),
+    ("text", "number"),
     [
-        (G1, ["deadline", "offset", "numberofjobs"]),
-        (G1O, ["offset", "numberofjobs"]),
-        (G1P, ["offset", "numberofjobs"]),
-        (G3A, []),
-        (G3B, []),
-        (G4, ["deadline"]),
+        ("42", 42), (42, 42), ("0x1F", 31), ("0x", 0), ("12ms", 12), ("1.9", 1),
+        ("-1", 0), (" 7", 0), ("\n7", 0), ("", 0),
+        ("9999999999999999", 1_874_919_423), ("4294967296", 0), ("0x1ffffffff", 0xFFFF_FFFF),
+        ("1" * 5000, int("1" * 60) % 2**32),
     ],
-)
-def test_what_a_generation_can_not_express(row: Generation, keys: list[str]) -> None:
-    """wire-protocol 2.2: which elements a generation reads."""
-    (task,) = parameters_of([{"period": 10, "deadline": 5, "offset": 3, "numberofjobs": 2}])
-    assert inexpressible(task, row) == keys
-    (far,) = parameters_of([{"period": 2_147_484, "criticaltime": 2_147_484, "jitter": 1}])
-    assert inexpressible(far, row) == ["jitter", "period", "criticaltime"]
+)  # fmt: skip
+def test_numbers(text: object, number: int) -> None:
+    """wire-protocol 2.1: parsing stops at the first other character, no sign, no trimming, modulo 2^32 (measured)."""
+    assert number_of(text) == number
+
+
+@EACH
+def test_a_board_reads_elements_raw(row: Generation) -> None:
+    """wire-protocol 2.1: 'First occurrence wins', 'Empty element = 0'; 2.2: `pkg` has at most 31 characters."""
+    made = read([("id", "7"), ("id", "8"), ("period", ""), ("criticaltime", " 5"), ("pkg", "p" * 40)], row.board)
+    assert (made.id, made.period_ns, made.critical_ns, made.pkg) == (7, 0, 0, "p" * 31)
+    assert not made.config
+    made = read({"config": {"arg1": "0x10"}, "quota": "4G"}, row.board)
+    assert (made.config, made.argument, made.quota) == (True, 16, 0)
+
+
+@pytest.mark.parametrize(("row", "deadline_ns"), [(G1, 0), (G1O, 5000), (G1P, 5000), (G3A, 5 * 10**6), (G4, 0)])
+def test_the_unit_of_a_deadline(row: Generation, deadline_ns: int) -> None:
+    """wire-protocol 2.2: `deadline` in us on G1o and G1p, ms on G3; not read on G1, discarded on G4."""
+    assert read({"deadline": "5", "offset": "3"}, row.board).deadline_ns == deadline_ns
+    assert read({"offset": "3"}, row.board).offset_ns == (0 if row in (G1, G1O, G1P) else 3 * NS_PER_MS)
 
 
 def test_descriptions_of_a_board_have_nothing_that_was_not_sent() -> None:
@@ -281,13 +293,24 @@ def test_a_session_fills_in_what_the_board_needs(row: Generation) -> None:
     (task,) = parameters_of([{"period": 10}])
     made = describe(task, row)
     assert made.config
-    assert made.quota > 0
-    assert (made.caps, made.cores, made.coreoffset) == (235, 2, 1)
+    assert made.quota == 5 << 20
+    assert (made.caps, made.cores, made.coreoffset) == ((235, 2, 1) if row is G4 else (0, 0, 0))
+
+
+@EACH
+def test_a_simulated_board_has_the_delays_that_its_clients_expect(row: Generation) -> None:
+    """One table: what a session waits for is what a board in software does."""
+    timing, board = row.timing, row.board
+    assert timing.clear_wait_ns == board.clear_ns
+    assert timing.create_ns == board.create_ns
+    assert timing.start_ns == board.start_ns
+    assert timing.admission_ns == board.admission_ns
+    assert board.boot_ns[0] <= timing.boot_ns <= board.boot_ns[1]
 
 
 def test_a_level_0_task_starts_and_never_ends() -> None:
     """wire-protocol 7.2: 'A thread with level 0 and deadline 0 … never runs (START is logged, no exit follows)'."""
-    row = replace(G3A, priorities=replace(G3A.priorities, raw=lambda _: 0))
+    row = replace(G3A, board=replace(G3A.board, raw=[0] * 128))
     events = run(row, {"executiontime": 5, "period": 1000, "numberofjobs": 1}, horizon=3000).events
     assert [str(kind) for _, kind, _, _, _ in events] == ["START", "EXIT_EXTERNAL", "JOBS_DONE"]
 

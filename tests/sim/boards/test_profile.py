@@ -7,6 +7,7 @@ from sim.boards.generation import GENERATIONS, Switches
 from taskgen import EventType, TaskSet
 from taskgen.errors import Unsupported, UsageError
 from taskgen.optimizations.fairness import Fairness
+from taskgen.testing import check_session
 
 ONE = TaskSet([{"executiontime": 100, "period": 1000, "priority": 3, "numberofjobs": 2}])
 MS = 1_000_000
@@ -25,6 +26,21 @@ def test_a_profile_speaks_the_boards_vocabulary(profile: str) -> None:
     assert trace.jobs[0].arrival_ns is None
 
 
+@pytest.mark.parametrize("profile", GENERATIONS)
+def test_a_profile_keeps_what_a_session_promises(profile: str) -> None:
+    """Design 3.4: 'the conformance suite that every backend passes'."""
+    check_session(lambda: SimSession(profile=profile))
+
+
+def test_the_capabilities_of_a_profile() -> None:
+    """wire-protocol 10: jobs limit, offset; 2.2: deadline; 5.1: optimiser."""
+    can = {name: SimSession(profile=name).capabilities for name in GENERATIONS}
+    assert [can[name].offsets for name in GENERATIONS] == [False] * 3 + [True] * 3
+    assert [can[name].job_limits for name in GENERATIONS] == [False] * 3 + [True] * 3
+    assert ["edf" in can[name].policies for name in GENERATIONS] == [False, True, True, True, True, False]
+    assert [can[name].admission for name in GENERATIONS] == [False, True, False, True, True, False]
+
+
 def test_g4_without_criticaltime_starts_each_second_period() -> None:
     """wire-protocol 6.5: the effective period is 2 x period."""
     starts = [e.time_ns for e in simulate(ONE, profile="G4").events if e.type is EventType.START]
@@ -38,9 +54,19 @@ def test_endless_sets_end_at_a_boards_minute() -> None:
 
 
 @pytest.mark.parametrize(
-    ("attributes", "profile"), [({"jitter": 1}, "G4"), ({"offset": 5}, "G1"), ({"deadline": 9}, "G1")], ids=str
+    ("attributes", "profile"),
+    [
+        ({"jitter": 1}, "G4"),
+        ({"offset": 5}, "G1"),
+        ({"deadline": 9}, "G1"),
+        ({"period": 1.5}, "G3b"),
+        ({"criticaltime": 0.25}, "G4"),
+        ({"period": 2_147_484}, "G4"),
+        ({"pkg": "of_sixteen_chars"}, "G1"),
+    ],
+    ids=str,
 )
-def test_what_a_board_has_no_words_for_is_refused(attributes: dict[str, int], profile: str) -> None:
+def test_what_a_board_has_no_words_for_is_refused(attributes: dict[str, object], profile: str) -> None:
     (key,) = attributes
     with pytest.raises(Unsupported, match=rf"task 0: {key}"):
         SimSession(profile=profile).run(TaskSet([{**ONE[0], **attributes}]))
