@@ -1,14 +1,16 @@
 """What a command has seen: the verdict over all runs, the result document, and the first trace for drawing."""
 
+import heapq
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
 from taskgen.errors import UsageError
-from taskgen.events import Event, EventType
+from taskgen.events import Event
 from taskgen.monitor import Monitor, Run
 from taskgen.output import check_writable
-from taskgen.report.result import ResultWriter
+from taskgen.report.result import ResultWriter, run_document, speaks_against
+from taskgen.store import ResultStore
 from taskgen.trace import Trace
 
 
@@ -105,21 +107,26 @@ class Unheard(Monitor):
 
 
 class Outcome(Monitor):
-    """Counts what became of the runs, streams the result document, and offers traces for drawing."""
+    """Counts what became of the runs, streams the result document, and offers traces for drawing.
 
-    def __init__(self, writer: ResultWriter | None, drawings: Drawings) -> None:
+    With a store, what it has counts, too, and the document is made from it at the end, in the order of the variants.
+    """
+
+    def __init__(self, writer: ResultWriter | None, drawings: Drawings, store: ResultStore | None = None) -> None:
         self._writer = writer
         self._drawings = drawings
-        self.runs = 0
-        self.finished = 0
-        self.failed = 0
-        self.against = 0  #: runs with a verdict against the system under test
+        self._store = store
+        self._unstored: list[tuple[int, str]] = []  # as many as there are targets, at most
+        before = None if store is None else store.tally()
+        self.runs = before.runs if before else 0
+        self.finished = before.finished + before.rejected if before else 0
+        self.failed = before.failed if before else 0
+        self.against = before.against if before else 0  #: runs with a verdict against the system under test
 
     def taskset_finished(self, run: Run, trace: Trace) -> None:
         """Note a run that is over by itself."""
         self.finished += 1
-        errors = any(job.outcome is EventType.EXIT_ERROR for job in trace.jobs)
-        self.against += bool(run.status == "rejected" or errors or trace.misses)
+        self.against += speaks_against(run, trace)
         self._drawings.offer(trace)
         self._note(run, trace)
 
@@ -130,12 +137,26 @@ class Outcome(Monitor):
 
     def _note(self, run: Run, trace: Trace | None) -> None:
         self.runs += 1
-        if self._writer is not None:
+        if self._writer is None:
+            return
+        if self._store is None:
             self._writer.add(run, trace)
+        elif trace is None and not self._store.stored(run.variant):
+            self._unstored.append((run.variant, run_document(run, None)))
 
     def end(self, *, complete: bool) -> None:
         """Close the result document; the first call counts."""
-        if self._writer is not None:
+        if self._writer is None:
+            return
+        try:
+            if self._store is not None:
+                complete = complete and not self._unstored
+                for _, document in heapq.merge(self._store.results(), sorted(self._unstored)):
+                    self._writer.add_document(document)
+        except BaseException:
+            complete = False
+            raise
+        finally:
             self._writer.close(complete)
 
     def exit_code(self, *, check: bool) -> int:

@@ -24,6 +24,7 @@ from typing import Any, Self, TypeAlias
 from taskgen import registry, targets
 from taskgen.distributor.audience import Audience, Detached, say
 from taskgen.distributor.handout import Handout, Order, Progress
+from taskgen.distributor.ledger import Ledger
 from taskgen.distributor.source import Source, Work
 from taskgen.distributor.worker import Limits, Worker
 from taskgen.errors import UsageError
@@ -122,6 +123,7 @@ class Distributor:
         horizon_ms: Milliseconds | None = None,
         seed: int = 0,
         limit: int | None = None,
+        ledger: Ledger | None = None,
     ) -> None:
         """Run a task-set (all its variants), variants, or several task-sets.
 
@@ -131,17 +133,18 @@ class Distributor:
             wait: wait until all is done, as `wait_finished` does.
             horizon_ms: how long each variant runs; None: see `taskgen.horizon`.
             seed: noted in each `Run`.
-            limit: run at most so many variants.
+            limit: run at most so many variants, stored ones included.
+            ledger: knows which variants have their result, and keeps the new ones; see `taskgen.store`.
 
         Raises:
             InputError: the description is wrong: an empty set, an empty choice, a value of the first variant.
             SessionBusy: the work of an earlier `start` isn't over.
             UsageError: the Distributor is closed. What `wait_finished` raises, if `wait`.
         """
-        source = Source(taskset, limit)
+        source = Source(taskset, limit, None if ledger is None else ledger.stored)
         source.check()
         with self._closed_by_ctrl_c():
-            self._handout.begin(Order(source, admission, horizon_ms, seed))
+            self._handout.begin(Order(source, admission, horizon_ms, seed, ledger))
             self._audience.serve(self._handout)
             if not self._threads:
                 for worker in self._workers:

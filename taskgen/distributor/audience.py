@@ -126,8 +126,8 @@ class Audience:
     def _tell_result(self, item: Item, trace: Trace | None) -> None:
         run = item.run
         try:
-            if item.refused:
-                pass  # whoever started the work hears of it: nothing ran
+            if item.refused or not self._stored(item, trace):
+                pass  # whoever started the work hears of it
             elif trace is None or run.status in {"stopped", "failed"}:
                 self._tell("taskset_stopped", run, run.reason)
             else:
@@ -135,6 +135,18 @@ class Audience:
         finally:
             if self._handout is not None:
                 self._handout.told()
+
+    def _stored(self, item: Item, trace: Trace | None) -> bool:
+        """Store a result before anybody hears of it; False: it can't be, and that ends the work."""
+        order = None if self._handout is None else self._handout.order
+        if order is None or order.ledger is None or not item.lasting or item.run.status == "stopped":
+            return True
+        try:
+            order.ledger.store(item.run, trace)
+        except BaseException as error:  # noqa: BLE001  # those who wait hear of it
+            self._end(f"storing the result of variant {item.run.variant} failed: {describe(error)}", error)
+            return False
+        return True
 
     def _detach(self, monitor: Monitor, error: BaseException) -> None:
         self.monitors[:] = [other for other in self.monitors if other is not monitor]

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from taskgen.distributor.ledger import Ledger
 from taskgen.distributor.source import Source
 from taskgen.errors import InputError, SessionBusy, TargetError, TaskgenError, Unsupported, UsageError
 from taskgen.monitor import Run
@@ -34,6 +35,7 @@ class Order:
     admission: Mapping[str, Any] | None = None
     horizon_ms: Milliseconds | None = None
     seed: int = 0
+    ledger: Ledger | None = None
 
 
 @dataclass(eq=False, slots=True)
@@ -42,9 +44,11 @@ class Item:
 
     run: Run
     failed_on: set[int] = field(default_factory=set)  #: the targets on which an attempt failed
+    failures: int = 0  #: how many attempts failed; those of an earlier driver don't count
     settled: bool = False  #: it has its one result
     announced: bool = False  #: the monitors heard of an attempt
     refused: bool = False  #: it never began: a session refused the description
+    lasting: bool = True  #: its result is one for the ledger, not just a part of the end of all work
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,7 @@ class Progress:
     stopped: int
     failed: int
     failed_attempts: int
+    skipped: int = 0  #: variants whose result was stored before
 
     @property
     def done(self) -> int:
@@ -134,6 +139,7 @@ class Handout:
                 stopped=counts["stopped"],
                 failed=counts["failed"],
                 failed_attempts=counts["attempts"],
+                skipped=0 if self.order is None else self.order.source.skipped,
             )
 
     def take(self, target: int, name: str) -> Item | None:
@@ -144,20 +150,19 @@ class Handout:
                 item = None
                 while not (self.closed or (item := self._again(target, name)) or self._may_draw(target)):
                     self._changed.wait()
-                if item is not None:
-                    self._held[target] = item
-                    return item
-                if self.closed or self.order is None:
-                    return None
-                self._outstanding += 1
                 order = self.order
-            item = self._draw(order, name)
-            with self._changed:
-                if item is not None and not self.ending:
-                    self._handed_out += 1
+                if order is None or (item is None and self.closed):
+                    return None
+                if item is None:
+                    self._outstanding += 1
+                else:
                     self._held[target] = item
-                    return item
-            self._release()
+            if item is None:
+                item = self._draw(order, target, name)
+            if item is None:
+                self._release()
+            elif self._begin(order, item):
+                return item
 
     def _again(self, target: int, name: str) -> Item | None:
         if target not in self._alive:
@@ -182,13 +187,30 @@ class Handout:
             and self._outstanding < self._bound
         )
 
-    def _draw(self, order: Order, name: str) -> Item | None:
+    def _draw(self, order: Order, target: int, name: str) -> Item | None:
         try:
             drawn = order.source.draw()
+            history = [] if drawn is None or order.ledger is None else order.ledger.earlier(drawn[0])
         except BaseException as error:  # noqa: BLE001  # a description is the user's code; those who wait hear of it
             self.end(reason_of(error), error)
             return None
-        return None if drawn is None else Item(Run(drawn[0], drawn[1], name, order.seed))
+        with self._changed:
+            if drawn is None or self.ending:
+                return None
+            self._handed_out += 1
+            item = Item(Run(*drawn, name, order.seed, attempt=len(history) + 1, history=history))
+            self._held[target] = item
+            return item
+
+    def _begin(self, order: Order, item: Item) -> bool:
+        """Note an attempt before its target knows of it; what can't be noted isn't run, and ends the work."""
+        if order.ledger is not None:
+            try:
+                order.ledger.begin(item.run)
+            except BaseException as error:  # noqa: BLE001  # those who wait hear of it
+                self.refuse(item, error)
+                return False
+        return True
 
     def _release(self) -> None:
         with self._changed:
@@ -236,10 +258,11 @@ class Handout:
             run = item.run
             run.history.append(f"{run.target}, attempt {run.attempt}: {reason}")
             item.failed_on.add(target)
+            item.failures += 1
             self._counts["attempts"] += 1
             if self.ending:
                 self.settle(item, "stopped", self.ending)
-            elif run.attempt > self._retries:
+            elif item.failures > self._retries:
                 self.settle(item, "failed", reason)
             elif not item.settled:
                 self._front.appendleft(item)
@@ -248,7 +271,12 @@ class Handout:
     def refuse(self, item: Item, error: BaseException, *, reason: str = "") -> None:
         """A variant can't be run as the user described it, or nobody wants its result: this ends the work."""
         item.refused = isinstance(error, UsageError) and not item.announced
+        item.lasting = False
         reason = reason or reason_of(error)
+        order = self.order
+        if item.refused and order is not None and order.ledger is not None:
+            with suppress(Exception):  # there is an error to be told already
+                order.ledger.withdraw(item.run)
         self.settle(item, "failed", reason)
         self.end(reason, error)
 
@@ -260,7 +288,9 @@ class Handout:
             if self._alive or self.order is None or self.ending:
                 return
             while self._front:
-                self.settle(self._front.popleft(), "failed", f"no target left: {reason}")
+                item = self._front.popleft()
+                item.lasting = False  # with a target it might go on
+                self.settle(item, "failed", f"no target left: {reason}")
             self._outstanding += 1  # nobody may think that it's over before the error is known
             source = self.order.source
         try:

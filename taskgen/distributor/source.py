@@ -2,7 +2,7 @@
 
 import math
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
@@ -21,10 +21,10 @@ class Source:
     """The variants of some work with their numbers, drawn lazily by any thread.
 
     The variants of one set have their own indices; those of several sets count on. A variant that is given alone (it
-    was taken out of its set) keeps its number.
+    was taken out of its set) keeps its number. Those that are `stored` are passed over, and count as drawn.
     """
 
-    def __init__(self, work: Work, limit: int | None = None) -> None:
+    def __init__(self, work: Work, limit: int | None = None, stored: Callable[[int], bool] | None = None) -> None:
         """Look at what is to be run, as far as that costs nothing.
 
         Raises:
@@ -35,9 +35,11 @@ class Source:
             raise UsageError(f"limit: {limit} is negative, expected at least 0")
         self._lock = threading.Lock()
         self._limit = limit
+        self._stored = stored
         self._ahead: list[tuple[int, TaskSet]] = []
         self._drawn = 0
         self._over = False
+        self.skipped = 0  #: how many were passed over
         self.total = _total(work, limit)  #: how many there are; None: unknown or endless
         self._numbered = _numbered([work] if isinstance(work, TaskSet | Variants) else work)
 
@@ -67,8 +69,10 @@ class Source:
             return self._ahead[0][1]
 
     def left(self) -> int | None:
-        """How many variants weren't drawn; None: unknown."""
-        return None if self.total is None else self.total - self._drawn + len(self._ahead)
+        """How many variants weren't drawn; None: unknown, as where nobody knows how many of them are stored."""
+        if self.total is None or self._stored is not None:
+            return None
+        return self.total - self._drawn + len(self._ahead)
 
     def check(self) -> None:
         """Validate the first variant: what is wrong with all of them is known before anything runs.
@@ -77,10 +81,22 @@ class Source:
             InputError: a value is wrong.
         """
         first = self.look_ahead()
-        if first is not None:
+        if first is None:
+            return
+        try:
             parameters_of(first)
+        except InputError as error:
+            number = self._ahead[0][0]
+            if not number:
+                raise
+            raise InputError(f"variant {number}: {error}", hint=error.hint) from None
 
     def _next(self) -> tuple[int, TaskSet] | None:
+        while (found := self._draw()) is not None and self._stored is not None and self._stored(found[0]):
+            self.skipped += 1
+        return found
+
+    def _draw(self) -> tuple[int, TaskSet] | None:
         if self._over or self._drawn == self._limit:
             return None
         self._over = True  # unless a variant comes

@@ -61,7 +61,7 @@ class Worker:
         try:
             self._run(item)
         except BaseException as error:  # noqa: BLE001  # whatever a session does, its variant is never lost
-            if isinstance(error, UsageError) and not isinstance(error, SessionBusy) and item.run.attempt == 1:
+            if isinstance(error, UsageError) and not isinstance(error, SessionBusy) and not item.failures:
                 # Later attempts are no reason to refuse it: this target can't do what another one could.
                 self._handout.refuse(item, error if self._session is None else naming(item.run, error))
             elif isinstance(error, BrokenPipeError) and not self._kind.capabilities.executes:

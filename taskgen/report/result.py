@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from taskgen import __version__
+from taskgen.events import EventType
 from taskgen.monitor import Run
 from taskgen.report.export import job_json, text_json
 from taskgen.trace import Trace
@@ -49,10 +50,18 @@ class ResultWriter:
         Raises:
             ValueError: the document is closed.
         """
+        self.add_document(run_document(run, trace))
+
+    def add_document(self, document: str) -> None:
+        """Append a run as `run_document` told it, now or earlier.
+
+        Raises:
+            ValueError: the document is closed.
+        """
         if self._closed:
             raise ValueError("the result document is closed")
         # One call of write: whatever interrupts it, there is no half of a run to be closed behind.
-        self._file.write(self._pending + run_document(run, trace))
+        self._file.write(self._pending + document)
         self._pending = ",\n"
 
     def close(self, complete: bool = True) -> None:
@@ -71,6 +80,14 @@ def run_document(run: Run, trace: Trace | None) -> str:
     `attempt`, `reason` and `history` appear where there is something to say.
     """
     return "{" + ", ".join(f'"{key}": {text}' for key, text in _fields(run, trace)) + "}"
+
+
+def speaks_against(run: Run, trace: Trace | None) -> bool:
+    """Whether a run is a verdict against the system under test: rejected, a job that failed, or a missed deadline."""
+    if trace is None:
+        return False
+    errors = any(job.outcome is EventType.EXIT_ERROR for job in trace.jobs)
+    return run.status == "rejected" or errors or bool(trace.misses)
 
 
 def _fields(run: Run, trace: Trace | None) -> Iterator[tuple[str, str]]:

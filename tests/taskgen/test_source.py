@@ -109,3 +109,21 @@ def test_what_is_no_task_set_is_refused(work: Work) -> None:
 def test_a_negative_limit_is_refused() -> None:
     with pytest.raises(UsageError, match="limit: -1 is negative"):
         Source(sets(1), limit=-1)
+
+
+def test_what_is_stored_is_passed_over_and_counts_as_drawn() -> None:
+    source = Source(sets(3, 4), limit=6, stored={0, 1, 4}.__contains__)
+    source.check()
+    assert source.left() is None
+    assert drawn(source) == [(2, 3), (3, 1), (5, 3)]
+    assert (source.skipped, source.total) == (3, 6)
+    everything = Source(sets(3), stored=lambda _: True)
+    everything.check()
+    assert everything.exhausted
+    assert everything.draw() is None
+
+
+def test_the_first_variant_that_is_left_is_named_if_it_is_wrong() -> None:
+    taskset = TaskSet([{"period": 10, "priority": [1, 300]}])
+    with pytest.raises(InputError, match=r"^variant 1: .*300"):
+        Source(taskset, stored={0}.__contains__).check()
