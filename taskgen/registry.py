@@ -29,6 +29,7 @@ KINDS = {
     "policies": "policy",
     "workloads": "workload",
     "commands": "command",
+    "discovery": "discovery",
 }
 
 _MISSING = object()

@@ -26,6 +26,9 @@ P = ParamSpec("P")
 EXIT_BUG = 70
 EXIT_INTERRUPTED = 130
 
+#: Enough open files for a sweep over a network, and for as many boards.
+_MANY_FILES = 4096
+
 #: What typer raises for wrong arguments, wherever the installed version keeps it.
 _ArgumentError: type[Exception] = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 
@@ -64,6 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     _prepare_streams()
+    _allow_files()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", UserWarning)
@@ -145,6 +149,17 @@ def _prepare_streams() -> None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115, PTH123  # open until the end
         elif hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+
+
+def _allow_files() -> None:
+    """Raise the number of files that this process may have open: discovery may use half of it, and wants 800."""
+    with contextlib.suppress(ImportError, ValueError, OSError):  # Windows; a limit that can't be raised stays
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = _MANY_FILES if hard == resource.RLIM_INFINITY else min(hard, _MANY_FILES)
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _silence_stdout() -> None:

@@ -12,6 +12,8 @@ from rich import box
 from rich.table import Table
 
 from taskgen import registry
+from taskgen.cli import options
+from taskgen.cli.target_list import list_targets
 from taskgen.errors import UsageError
 from taskgen.monitors.stdout import plain_console
 
@@ -38,6 +40,8 @@ def list_names(
     tasksets: Annotated[bool, typer.Option("-t", help="List task-sets.")] = False,
     monitors: Annotated[bool, typer.Option("-m", help="List monitors.")] = False,
     sessions: Annotated[bool, typer.Option("-s", help="List sessions.")] = False,
+    probe: Annotated[bool, typer.Option("--probe", help="With targets: look which boards are there.")] = False,
+    inventory: options.Inventory = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
     debug: Annotated[bool, typer.Option("-d", "--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
@@ -53,9 +57,14 @@ def list_names(
     name = chosen[0]
     if name not in LISTS:
         raise UsageError(f"there is no list of {name!r}", hint=f"one of: {', '.join(LISTS)}")
+    if name != "targets" and (probe or inventory is not None):
+        raise UsageError(f"{'--probe' if probe else '--inventory'} is for targets", hint="taskgen list targets --probe")
     with redirect_stdout(sys.stderr):  # plug-ins are imported, and may print
         rows = [(entry, _summary(LISTS[name], entry)) for entry in registry.names(LISTS[name])]
         combinations = _combinations() if name == "policies" else []
+    if name == "targets":
+        list_targets(dict(rows), file=inventory, probe=probe, as_json=as_json)
+        return
     if as_json:
         document: dict[str, Any] = {name: [{"name": entry, "summary": text} for entry, text in rows]}
         if combinations:
