@@ -12,6 +12,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import simpy
 
+#: What a model does between two looks at the world outside, at most: instants, and jobs that it releases in them.
+INSTANTS, JOBS = 100, 1000
+
+
+def releases_before_a_look(tasks: int) -> int:
+    """Return how many releases may lie behind a model that begins one more instant, which may release each task.
+
+    So a call never exceeds `JOBS`, but with more than 900 tasks by those of one instant: that is never divided.
+    """
+    return max(JOBS - tasks, INSTANTS)
+
 
 class Clocked:
     """Drives `advance` from a SimPy environment until `over`; the end is `cut` at the horizon."""

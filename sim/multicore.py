@@ -22,6 +22,7 @@ from heapq import heapify, heappop, heappush, heapreplace
 from itertools import repeat
 from typing import TYPE_CHECKING
 
+from sim.clock import INSTANTS, releases_before_a_look
 from sim.core import CONTEXT_SWITCH, INTERRUPT, MIGRATION, SCHEDULER, Cluster, Core, Overheads, OverheadSpan
 from sim.lifecycle import Lifecycle, Overrun, Tie
 from sim.workload import NEVER
@@ -39,9 +40,6 @@ if TYPE_CHECKING:
 
 _EXIT = EventType.EXIT
 _CUT = EventType.EXIT_EXTERNAL
-
-#: Instants processed between two looks at the world outside.
-_CHUNK = 100
 
 
 class Multicore(Lifecycle):
@@ -80,6 +78,7 @@ class Multicore(Lifecycle):
         self._preemptive = preemptive
         self._overheads = overheads
         self._interrupts: list[tuple[Core, int]] = []
+        self._most = releases_before_a_look(len(tasks))
         self._jittery = any(task.jitter_ns for task in tasks)
         self.spans: list[OverheadSpan] = []
         self.now_ns = 0  #: the instant that was processed last
@@ -115,15 +114,17 @@ class Multicore(Lifecycle):
     # -- the instants --------------------------------------------------------------------------------------------
 
     def advance(self, limit_ns: float) -> int:
-        """Process the instants before `limit_ns`, at most 100 of them; return the next one (NEVER if none)."""
-        for _ in repeat(None, _CHUNK):
+        """Process instants before `limit_ns`, at most 100, and 1000 releases; return the next one (NEVER if none)."""
+        room = self._most
+        for _ in repeat(None, INSTANTS):
             now_ns = self._next_ns()
-            if now_ns >= limit_ns or self.over:
+            if now_ns >= limit_ns or self.over or room < 0:
                 return now_ns
             self.now_ns = now_ns
             self._end_jobs(now_ns)
             while self._releases[0][0] == now_ns:
                 self._release(now_ns)
+                room -= 1
             if self._jittery:  # what is released after its deadline is late at once, and may be dead
                 self._end_due_now(now_ns)
             if self.over:

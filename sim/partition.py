@@ -8,7 +8,6 @@ priorities, while the response-time analysis holds. On one core there is nothing
 
 from __future__ import annotations
 
-import math
 from fractions import Fraction
 from typing import TYPE_CHECKING, Literal
 
@@ -16,11 +15,11 @@ from sim.policy import NO_DEADLINE, JobFixedPriority, Policy
 from taskgen.errors import InputError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from taskgen.parameters import Parameters
 
-#: Jobs of a busy period that are looked at.
+#: Jobs of a busy period that are looked at; what needs more is refused.
 _MAX_JOBS = 10_000
 
 Fit = Literal["first-fit", "worst-fit"]
@@ -122,45 +121,16 @@ def utilization(tasks: Sequence[Parameters]) -> Fraction:
 
 def _acceptance(policy: Policy) -> Callable[[Sequence[Parameters]], bool]:
     """Return the test of one core: may it hold these tasks?"""
-    ranks = policy.fixed if isinstance(policy, JobFixedPriority) else {}
+    from taskgen.analysis.response_time import is_schedulable
+
+    fixed = policy.fixed if isinstance(policy, JobFixedPriority) else {}
+    ranks = {id_: rank for id_, rank in fixed.items() if rank not in {None, NO_DEADLINE}}
 
     def accepts(tasks: Sequence[Parameters]) -> bool:
-        if utilization(tasks) > 1:
-            return False
-        banded = [task for task in tasks if ranks.get(task.id) not in {None, NO_DEADLINE}]
-        return all(_meets_deadlines(task, banded, ranks) for task in banded)
+        banded = [task for task in tasks if task.id in ranks and _counts(task)]
+        return utilization(tasks) <= 1 and is_schedulable(banded, ranks=ranks, most_jobs=_MAX_JOBS)
 
     return accepts
-
-
-def _meets_deadlines(task: Parameters, tasks: Sequence[Parameters], ranks: Mapping[int, int | None]) -> bool:
-    """Exact response-time analysis, arbitrary deadlines, release jitter (Tindell, Burns & Wellings, RTS 6, 1994).
-
-    Every job in the level-i busy period meets its deadline; equal ranks interfere with each other.
-    """
-    if not _counts(task):
-        return True
-    rank = ranks[task.id] or 0
-    interfering = [
-        (other.wcet_ns or 0, other.period_ns, other.jitter_ns)
-        for other in tasks
-        if other is not task and _counts(other) and (ranks[other.id] or 0) <= rank
-    ]
-    wcet_ns, period_ns, deadline_ns = task.wcet_ns or 0, task.period_ns, task.effective_deadline_ns or 0
-    # At U = 1 with jitter the busy period never ends, but repeats with the hyperperiod; what takes too long is refused.
-    repeats = math.lcm(period_ns, *(t for _, t, _ in interfering)) // period_ns
-    for job in range(min(repeats, _MAX_JOBS)):
-        window_ns = (job + 1) * wcet_ns
-        while True:
-            if window_ns - job * period_ns + task.jitter_ns > deadline_ns:
-                return False
-            demand_ns = (job + 1) * wcet_ns + sum(c * -(-(window_ns + j) // t) for c, t, j in interfering)
-            if demand_ns == window_ns:
-                break
-            window_ns = demand_ns
-        if window_ns + task.jitter_ns <= (job + 1) * period_ns:
-            return True
-    return repeats <= _MAX_JOBS
 
 
 def _counts(task: Parameters) -> bool:

@@ -6,14 +6,13 @@ in the order of time, and at one instant in the order of cores.
 
 from __future__ import annotations
 
-from functools import partial
 from itertools import count
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import simpy
 
-from sim.clock import Clocked
+from sim.clock import INSTANTS, JOBS, Clocked
 from sim.processor import Processor
 from sim.recorder import Recorder
 from sim.workload import NEVER
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
     from sim.policy import Policy
     from taskgen.parameters import Parameters
 
-#: A window should take this many calls per core; it may take twice as many.
-_CALLS = 1
 _TIME = itemgetter(0)
 _FINISH = itemgetter(5)
 
@@ -60,10 +57,9 @@ class Partitioned(Clocked):
         self._homes = homes
         self._timer_ns = NEVER
         self._window_ns = 1
+        self._longest_ns = _longest_window_ns(tasks)
         self._processors: list[Processor] = []
-        make: Any = partial(Processor, traced=traced)
-        if rows is not None:
-            make = partial(Recorder, siblings=2 * _CALLS * len(set(homes.values())))
+        make: type[Processor] = Processor if rows is None else Recorder
         for core in range(cores):
             mine = [task for task in tasks if homes[task.id] == core]
             if mine:
@@ -76,6 +72,7 @@ class Partitioned(Clocked):
                         work,
                         horizon_ns=horizon_ns,
                         core=core,
+                        traced=traced,
                         rows=None if rows is None else {},
                         **options,
                     )
@@ -101,9 +98,9 @@ class Partitioned(Clocked):
             else:  # the order of the merged events is at stake
                 processor.report_misses_before(window_end_ns)
         self._collect()
-        # A call processes up to 100 instants.
-        short = calls <= _CALLS * len(self._processors)
-        self._window_ns = self._window_ns * 2 if short else max(1, self._window_ns // 2)
+        # A window should take one call per core, of up to 100 instants; it may take twice as many.
+        short = calls <= len(self._processors)
+        self._window_ns = min(self._window_ns * 2, self._longest_ns) if short else max(1, self._window_ns // 2)
         return min(self._next_ns)
 
     def cut(self, time_ns: int) -> None:
@@ -145,3 +142,11 @@ class Partitioned(Clocked):
         assert row is not None  # noqa: S101  # each released job has ended
         release_ns = row[5] if row[3] is None else row[3]  # one that was dropped ended at its release
         return (release_ns, self._homes[row[0]], row[0], row[1])
+
+
+def _longest_window_ns(tasks: Sequence[Parameters]) -> int:
+    """Return a length of time in which the tasks release 1000 jobs at most; 100 more than tasks if they are many."""
+    frequency = sum(-(-(1 << 64) // task.period_ns) for task in tasks if task.period_ns)
+    # A window that begins anywhere holds this many more than its length says.
+    more = sum(1 - (-task.jitter_ns // task.period_ns) if task.period_ns else task.jobs or 1 for task in tasks)
+    return max(1, (max(JOBS - more, INSTANTS) << 64) // frequency) if frequency else NEVER

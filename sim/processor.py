@@ -12,6 +12,7 @@ from heapq import heapify, heappop, heappush, heapreplace
 from itertools import repeat
 from typing import TYPE_CHECKING
 
+from sim.clock import INSTANTS, releases_before_a_look
 from sim.lifecycle import Lifecycle, Overrun, Tie
 from sim.policy import DEADLINE_BAND
 from sim.workload import NEVER
@@ -35,9 +36,6 @@ _DISPATCH = EventType.DISPATCH
 _PREEMPT = EventType.PREEMPT
 _RESUME = EventType.RESUME
 _IDLE = EventType.IDLE
-
-#: Instants processed between two looks at the world outside.
-_CHUNK = 100
 
 
 class Processor(Lifecycle):
@@ -72,6 +70,7 @@ class Processor(Lifecycle):
         self._blocked_ns = 0  # the core serves an interrupt until then
         self._interrupt_ns = 0  # asked for at this instant
         self._idle = False
+        self._most = releases_before_a_look(len(tasks))
         self._jittery = any(task.jitter_ns for task in tasks)
         self._releases = [(self._release_ns(job, 0, 0), job.id, job) for job in self._jobs]
         # A sentinel: there always is a next release.
@@ -99,20 +98,20 @@ class Processor(Lifecycle):
     # -- the instants --------------------------------------------------------------------------------------------
 
     def advance(self, limit_ns: float) -> int:  # noqa: C901  # the hot loop: one frame, local names
-        """Process the instants before `limit_ns`, at most 100 of them; return the next one (NEVER if none)."""
+        """Process instants before `limit_ns`, at most 100, and 1000 releases; return the next one (NEVER if none)."""
         releases, ready, events, rows = self._releases, self._ready, self.events, self.rows
         emits, traced, general, index_tie = self._emits, self._traced, self._general, self._index_tie
         skips, jittery, core = self._overrun == "skip", self._jittery, self.core
         run, entry, finish_ns = self.running, self._running_entry, self._finish_ns
-        now = self.now_ns
-        for _ in repeat(None, _CHUNK):
+        now, room = self.now_ns, self._most
+        for _ in repeat(None, INSTANTS):
             release_ns = releases[0][0]
             next_ns = finish_ns
             if release_ns < next_ns:  # not min(): a call costs more than the comparison
                 next_ns = release_ns
             if self._timer_ns < next_ns:
                 next_ns = self._timer_ns
-            if next_ns >= limit_ns:
+            if next_ns >= limit_ns or room < 0:
                 break
             now = next_ns
             happened = finish_ns == now
@@ -150,6 +149,7 @@ class Processor(Lifecycle):
                 job = releases[0][2]
                 index = job.released
                 job.released = index + 1
+                room -= 1
                 if job.released == job.limit:
                     heappop(releases)
                 elif job.period_ns:

@@ -12,6 +12,7 @@ from itertools import count, repeat
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
+from sim.clock import JOBS
 from sim.policy import DEADLINE_BAND
 from sim.processor import Processor
 from sim.workload import NEVER
@@ -25,17 +26,14 @@ if TYPE_CHECKING:
 
 _EXIT = EventType.EXIT
 
-#: Releases between two looks at the world outside, at most.
-_STRETCH = 1000
-
 _TIME: Any = itemgetter(0)
 _ID: Any = itemgetter(1)
 
 
 class Recorder(Processor):
-    """A `Processor` with `rows`; one of `siblings` that take turns, so it takes shorter ones."""
+    """A `Processor` with `rows`."""
 
-    def __init__(self, *args: Any, siblings: int = 1, **options: Any) -> None:
+    def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         #: How long a plain stretch may be, and from which length on it pays; 0: the rules allow none.
         self._stretch_ns = self._worth_ns = 0
@@ -43,7 +41,7 @@ class Recorder(Processor):
         moody = self.policy.dynamic or self.policy.quantum_ns is not None
         frequency = sum((1 << 64) // job.period_ns for job in self._jobs if job.period_ns)
         if frequency and not (mortal or moody or self._index_tie):
-            self._stretch_ns = (max(0, _STRETCH // siblings - len(self._jobs)) << 64) // frequency
+            self._stretch_ns = (max(0, JOBS - len(self._jobs)) << 64) // frequency
             self._worth_ns = (len(self._jobs) << 64) // frequency
 
     def advance(self, limit_ns: float) -> int:

@@ -3,7 +3,7 @@
 import copy
 import gc
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -58,7 +58,7 @@ class SimSession(Session):
     of rr and llf (10 if not given). With `migration="partitioned"` a task belongs to a core, by its affinity or placed
     by `partition` (first-fit or worst-fit); with `global` its jobs run wherever a core is free. `scheduler_ms`,
     `context_switch_ms` and `migration_ms` are what decisions cost. `execution` says how long jobs compute where they
-    differ: a distribution (see `sim.execution`) for all tasks, or a dict of them by task id or pkg.
+    differ: a distribution (`uniform:0.5`, or a table, see `sim.execution`) for all tasks, or a dict by task id or pkg.
 
     `overrun` says what becomes of a late job: continue, kill (at its absolute deadline), skip (the next release). `tie`
     says what equal ranks mean: running (they never preempt) or index (the smaller id wins). With `trace=False` only
@@ -223,11 +223,13 @@ class SimSession(Session):
         """
         if self.generation is not None:
             return self.trace(taskset, horizon_ms)  # a board logs events, no jobs
-        plan = self.check(taskset, horizon_ms=horizon_ms)
+        plan, flag = self._plan(taskset, horizon_ms=horizon_ms)
         rows: list[Row | None] = []
         model = self._model(plan, rows)
-        with _collector_paused():
-            for _ in self._steps(plan, model):
+        steps = self._steps(plan, model)
+        self._occupy(plan, flag, steps)
+        with _collector_paused(), closing(steps):
+            for _ in steps:
                 pass
         finished = cast("list[Row]", rows)  # each released job has ended, if only by being cut off
         return Trace.of_jobs(
@@ -237,13 +239,16 @@ class SimSession(Session):
     def stream_jobs(self, taskset: "TaskSet", *, horizon_ms: Milliseconds | None = None) -> Generator[Job, None, None]:
         """Simulate a concrete task-set and yield its jobs in the order of their ends.
 
-        Memory doesn't grow with simulated time, except on a board, which logs events: its jobs come in the end. Closing
-        the generator ends the simulation.
+        Memory doesn't grow with simulated time, except on a board, which logs events: its jobs come in the end. It is
+        a run as any other: `stop()` cuts it short, closing the generator ends it.
 
         Raises:
             What `run` raises.
         """
-        return self._stream(self.check(taskset, horizon_ms=horizon_ms))
+        plan, flag = self._plan(taskset, horizon_ms=horizon_ms)
+        jobs = self._stream(plan)
+        self._occupy(plan, flag, jobs)
+        return jobs
 
     def _stream(self, plan: Plan) -> Generator[Job, None, None]:
         if self.generation is not None:
@@ -286,7 +291,7 @@ class SimSession(Session):
             preemptive=self.preemptive, overheads=self.overheads, **options,
         )  # fmt: skip
 
-    def _steps(self, plan: Plan, model: Model) -> Iterator[None]:
+    def _steps(self, plan: Plan, model: Model) -> Generator[None, None, None]:
         """Step the environment until the run is over, yielding after each step."""
         env = model.env
         for process in self.processes:

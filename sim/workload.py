@@ -23,7 +23,8 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal
 from pathlib import Path
 from typing import Any
 
-from sim.execution import Distribution, Work, distribution
+from sim.distributions import Distribution
+from sim.execution import Work, distribution
 from taskgen.errors import InputError, UsageError
 from taskgen.parameters import Parameters
 from taskgen.units import MAX_NS, NS_PER_MS

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 Status: TypeAlias = Literal["finished", "stopped", "rejected", "failed"]
 
 #: Attributes that not every target honours, and the capability that they need.
-_NEEDS = {"arrivals": "sporadic", "jitter": "sporadic", "criticaltime": "kill"}
+_NEEDS = {"arrivals": "sporadic", "jitter": "sporadic", "criticaltime": "kill", "offset": "offsets"}
 
 # Of two threads that call `run` at once, one gets the session.
 _claim = threading.Lock()
@@ -46,6 +46,8 @@ class Capabilities:
     kill: bool = True  #: honours criticaltime
     admission: bool = False  #: refuses task-sets on request
     sporadic: bool = False  #: honours `arrivals` and `jitter`
+    offsets: bool = True  #: honours `offset`
+    job_limits: bool = True  #: honours `numberofjobs`, and says JOBS_DONE
     time_resolution_ns: int = 1
     job_numbers: Literal["releases", "starts"] = "releases"  #: what `Event.job` counts
     max_run_ns: int | None = None  #: bound of the default horizon; None: none
@@ -86,7 +88,7 @@ class Session(ABC):
 
     capabilities: Capabilities = Capabilities()
 
-    _active: "weakref.ref[Generator[Event, None, None]] | None" = None
+    _active: "weakref.ref[Generator[Any, None, None]] | None" = None
     _stop_flag: threading.Event | None = None
     #: The run that was planned last: its horizon and whether that horizon is exact.
     plan: Plan | None = None
@@ -143,16 +145,28 @@ class Session(ABC):
             InputError: a value of the set is wrong.
             TargetLost: the target was lost; comes after the events that arrived.
         """
+        plan, flag = self._plan(taskset, admission=admission, horizon_ms=horizon_ms)
+        events = self.events(plan)
+        self._occupy(plan, flag, events)
+        return events
+
+    def _plan(self, taskset: "TaskSet", **options: Any) -> tuple[Plan, threading.Event]:
+        """Return the plan of a run that is about to begin, and the flag that `stop()` is to set: for `_occupy`."""
         self._check_free()
         flag = threading.Event()
-        plan = self.check(taskset, admission=admission, horizon_ms=horizon_ms, stopped=flag.is_set)
-        events = self.events(plan)
+        return self.check(taskset, **options, stopped=flag.is_set), flag
+
+    def _occupy(self, plan: Plan, flag: threading.Event, run: Generator[Any, None, None]) -> None:
+        """Let a run, of events or of whatever else a backend yields, have the session until its generator is closed.
+
+        Raises:
+            SessionBusy: another run of this session is active.
+        """
         with _claim:
             self._check_free()
             self.plan = plan
             self._stop_flag = flag
-            self._active = weakref.ref(events)
-        return events
+            self._active = weakref.ref(run)
 
     def _check_free(self) -> None:
         if self.active:

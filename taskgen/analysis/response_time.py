@@ -7,7 +7,7 @@ Burns & Wellings, Real-Time Systems 6, 1994, section 3). Job q, counted from 0, 
 
     f(q) = B + (q + 1) C_i + sum over the interfering j of ceil((f(q) + J_j) / T_j) C_j
 
-after the start of the period and arrived at q T_i - J_i; a period of length L holds ceil((L + J_i) / T_i) of them.
+after the start of the period and arrived at q T_i - J_i; it is the last one if the next arrives at f(q) or later.
 Response times count from the arrival, so they contain the task's own jitter. Offsets are ignored: with them the bound
 stays a bound.
 
@@ -16,7 +16,8 @@ H/T_i jobs are all there are. A bound fails to exist only if U > 1, or if the in
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 
 from taskgen.analysis.utilization import utilization, wcet_ns
 from taskgen.errors import InputError
@@ -52,14 +53,23 @@ def is_schedulable(
     *,
     ranks: Mapping[int, int] | None = None,
     blocking_ns: Mapping[int, int] | None = None,
+    most_jobs: int | None = None,
 ) -> bool:
     """Tell whether `response_times` stays within each deadline (missing: D = T; a single job may lack both).
+
+    It ends at the first miss. With `most_jobs` it is a sufficient test in bounded time: a task with more jobs to look
+    at than that (its busy period is long, or at U = 1 never ends) doesn't pass.
 
     Raises:
         InputError: what `response_times` raises.
     """
-    bounds = response_times(tasks, ranks=ranks, blocking_ns=blocking_ns)
-    return all(_meets(task, bounds[task.id]) for task in tasks)
+    ranked = _ranks(tasks, ranks)
+    if utilization(tasks) > 1:  # so the least urgent tasks with a period have no bound
+        return False
+    return all(
+        _meets_deadline(task, _interfering(task, tasks, ranked), (blocking_ns or {}).get(task.id, 0), most_jobs)
+        for task in tasks
+    )
 
 
 def response_time_ns(task: Parameters, interfering: Sequence[Parameters], *, blocking_ns: int = 0) -> int | None:
@@ -68,14 +78,9 @@ def response_time_ns(task: Parameters, interfering: Sequence[Parameters], *, blo
     Raises:
         InputError: an execution time is unknown.
     """
-    cost_ns = wcet_ns(task)
-
-    def end_ns(job: int, last_ns: int) -> int:
-        own_ns = blocking_ns + (job + 1) * cost_ns
-        start_ns = last_ns + cost_ns
-        return _fixed_point(start_ns, lambda end: own_ns + sum(_requests_ns(other, end) for other in interfering))
-
-    return _worst_ns(task, interfering, end_ns, blocking_ns)
+    if not _is_bounded(task, interfering):
+        return None
+    return max(_responses_ns(task, interfering, _preemptive(task, interfering, blocking_ns)))
 
 
 def busy_period_ns(tasks: Sequence[Parameters], *, blocking_ns: int = 0) -> int | None:
@@ -91,7 +96,8 @@ def busy_period_ns(tasks: Sequence[Parameters], *, blocking_ns: int = 0) -> int 
     if load > 1 or (load == 1 and late):
         return None
     start_ns = blocking_ns + sum(map(wcet_ns, tasks))
-    return _fixed_point(start_ns, lambda length: blocking_ns + sum(_requests_ns(task, length) for task in tasks))
+    requests_ns = _requests(tasks)
+    return _fixed_point(start_ns, lambda length: blocking_ns + requests_ns(length))
 
 
 def nonpreemptive_response_times(
@@ -114,30 +120,78 @@ def _nonpreemptive_ns(task: Parameters, tasks: Sequence[Parameters], ranks: Mapp
     interfering = _interfering(task, tasks, ranks)
     blocking_ns = max((wcet_ns(other) for other in tasks if ranks[other.id] > ranks[task.id]), default=0)
     cost_ns = wcet_ns(task)
+    requests_ns = _requests(interfering)
+    if not _is_bounded(task, interfering):
+        return None
 
     def end_ns(job: int, last_ns: int) -> int:
         # The job starts at the first instant at which nothing else waits, what arrives then included.
         own_ns = blocking_ns + job * cost_ns
-        start_ns = _fixed_point(
-            last_ns, lambda start: own_ns + sum(_requests_ns(other, start + 1) for other in interfering)
-        )
-        return start_ns + cost_ns
+        return _fixed_point(last_ns, lambda start: own_ns + requests_ns(start + 1)) + cost_ns
 
-    return _worst_ns(task, interfering, end_ns, blocking_ns)
+    # What arrives while a job holds the core goes on after it: only the busy period tells which job is the last.
+    return max(_responses_ns(task, interfering, end_ns, _jobs(task, interfering, blocking_ns)))
 
 
-def _worst_ns(
-    task: Parameters, interfering: Sequence[Parameters], end_ns: Callable[[int, int], int], blocking_ns: int
-) -> int | None:
-    """Return the largest response of the jobs in the busy period, whose ends `end_ns(job, lower bound)` computes."""
+def _meets_deadline(
+    task: Parameters, interfering: Sequence[Parameters], blocking_ns: int, most_jobs: int | None
+) -> bool:
+    """Tell whether no response exceeds the deadline, where all together U <= 1."""
+    deadline_ns = task.effective_deadline_ns
+    if deadline_ns is None:
+        return True
+    if not task.period_ns and not _is_bounded(task, interfering):
+        return False
+    # Ends are of no interest once they are late.
+    latest_ns = deadline_ns - task.jitter_ns
+    end_ns = _preemptive(task, interfering, blocking_ns, lambda job: latest_ns + job * task.period_ns)
+    responses = _responses_ns(task, interfering, end_ns)
+    return all(ns <= deadline_ns for ns in islice(responses, most_jobs)) and next(responses, None) is None
+
+
+def _is_bounded(task: Parameters, interfering: Sequence[Parameters]) -> bool:
     above = utilization(interfering)
-    if above >= 1 or above + utilization([task]) > 1:
-        return None
-    worst_ns = last_ns = 0
-    for job in range(_jobs(task, interfering, blocking_ns)):
+    return above < 1 and above + utilization([task]) <= 1
+
+
+#: When a job of the busy period ends, by its number and a lower bound.
+_End = Callable[[int, int], int]
+
+
+def _preemptive(
+    task: Parameters,
+    interfering: Sequence[Parameters],
+    blocking_ns: int,
+    latest_ns: Callable[[int], int] | None = None,
+) -> _End:
+    """Return f(q) of the analysis, or anything above `latest_ns(q)` if it is above."""
+    cost_ns = wcet_ns(task)
+    requests_ns = _requests(interfering)
+
+    def end_ns(job: int, last_ns: int) -> int:
+        own_ns = blocking_ns + (job + 1) * cost_ns
+        most_ns = math.inf if latest_ns is None else latest_ns(job)
+        return _fixed_point(last_ns + cost_ns, lambda end: own_ns + requests_ns(end), most_ns)
+
+    return end_ns
+
+
+def _responses_ns(
+    task: Parameters, interfering: Sequence[Parameters], end_ns: _End, jobs: int | None = None
+) -> Iterator[int]:
+    """Yield the response of so many jobs; None: of those in the preemptive busy period, or before responses repeat."""
+    period_ns, last_ns, job = task.period_ns, 0, 0
+    searched = jobs is None and period_ns > 0
+    if not period_ns:
+        jobs = task.jobs or 1
+    while jobs is None or job < jobs:
         last_ns = end_ns(job, last_ns)
-        worst_ns = max(worst_ns, last_ns - job * task.period_ns + task.jitter_ns)
-    return worst_ns
+        yield last_ns - job * period_ns + task.jitter_ns
+        job += 1
+        if searched and last_ns + task.jitter_ns <= job * period_ns:
+            return
+        if jobs is None:  # seldom needed
+            jobs = _repeats(task, interfering)
 
 
 def _jobs(task: Parameters, interfering: Sequence[Parameters], blocking_ns: int) -> int:
@@ -145,23 +199,29 @@ def _jobs(task: Parameters, interfering: Sequence[Parameters], blocking_ns: int)
     if not task.period_ns:
         return task.jobs or 1
     length_ns = busy_period_ns([task, *interfering], blocking_ns=blocking_ns)
-    if length_ns is None:
-        periods = (other.period_ns for other in interfering if other.period_ns)
-        return math.lcm(task.period_ns, *periods) // task.period_ns
-    return -(-(length_ns + task.jitter_ns) // task.period_ns)
+    return _repeats(task, interfering) if length_ns is None else -(-(length_ns + task.jitter_ns) // task.period_ns)
 
 
-def _requests_ns(task: Parameters, length_ns: int) -> int:
-    """Return the work that a task can release in an interval that is open at its end."""
-    if not task.period_ns:
-        return (task.jobs or 1) * wcet_ns(task)
-    return -(-(length_ns + task.jitter_ns) // task.period_ns) * wcet_ns(task)
+def _repeats(task: Parameters, interfering: Sequence[Parameters]) -> int:
+    """Return how many jobs the hyperperiod holds."""
+    periods = (other.period_ns for other in interfering if other.period_ns)
+    return math.lcm(task.period_ns, *periods) // task.period_ns
 
 
-def _fixed_point(start_ns: int, work_ns: Callable[[int], int]) -> int:
-    """Return the smallest x >= start_ns with work_ns(x) <= x, for a growing function and a start below it."""
+def _requests(tasks: Sequence[Parameters]) -> Callable[[int], int]:
+    """Return the work that tasks can release, as a function of the length of an interval that is open at its end."""
+    once_ns = sum((task.jobs or 1) * wcet_ns(task) for task in tasks if not task.period_ns)
+    periodic = [(wcet_ns(task), task.jitter_ns, task.period_ns) for task in tasks if task.period_ns]
+    return lambda length_ns: once_ns - sum([c * (-(length_ns + j) // t) for c, j, t in periodic])
+
+
+def _fixed_point(start_ns: int, work_ns: Callable[[int], int], most_ns: float = math.inf) -> int:
+    """Return the smallest x >= start_ns with work_ns(x) <= x, or one beyond most_ns that is no larger.
+
+    The function grows, and the start lies below the fixed point.
+    """
     value = start_ns
-    while (more := work_ns(value)) > value:
+    while value <= most_ns and (more := work_ns(value)) > value:
         value = more
     return value
 
@@ -182,8 +242,3 @@ def _ranks(tasks: Sequence[Parameters], ranks: Mapping[int, int] | None) -> Mapp
             )
         found[task.id] = task.priority
     return found
-
-
-def _meets(task: Parameters, bound_ns: int | None) -> bool:
-    deadline_ns = task.effective_deadline_ns
-    return deadline_ns is None or (bound_ns is not None and bound_ns <= deadline_ns)

@@ -28,7 +28,9 @@ def _names(group: str) -> Any:
 Targets = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[TARGET]...", help="sim (default), sim:PROFILE, a session's name, or an address.", show_default=False
+        metavar="[TARGET]...",
+        help="sim (default), sim:PROFILE, a session's name, a name of the inventory, or an address.",
+        show_default=False,
     ),
 ]
 TaskSets = Annotated[
@@ -149,6 +151,16 @@ Workload = Annotated[
         metavar="FILE.toml", help="How long programs compute; see `taskgen list workloads`.", rich_help_panel=_HOW
     ),
 ]
+Execution = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SPEC",
+        help="How long jobs compute, in shares of C: uniform:LOW,HIGH (uniform:0.5: from C/2 to C), "
+        "normal:MEAN,DEVIATION, weibull:SHAPE,SCALE,OFFSET, discrete:VALUE=WEIGHT,...; "
+        "or in time: uniform:2ms,5ms, recording:FILE.",
+        rich_help_panel=_HOW,
+    ),
+]
 Admission = Annotated[
     str | None,
     typer.Option(
@@ -163,6 +175,14 @@ Binaries = Annotated[
 Port = Annotated[
     int | None,
     typer.Option("-p", "--port", metavar="PORT", min=1, max=65535, help="Port of the boards.", rich_help_panel=_HOW),
+]
+Inventory = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="The inventory of targets; default: TASKGEN_INVENTORY, else the nearest taskgen.toml upward.",
+        rich_help_panel=_HOW,
+    ),
 ]
 WireLog = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Log every byte from and to a board.", rich_help_panel=_HOW)
@@ -187,6 +207,18 @@ Output = Annotated[
     typer.Option(
         "-o", "--output", metavar="FILE", help="Write the JSON document to a file, whole.", rich_help_panel=_OUT
     ),
+]
+Store = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="Keep each result at once in sqlite:///FILE, so that a run that was cut off can go on.",
+        rich_help_panel=_OUT,
+    ),
+]
+Resume = Annotated[
+    bool,
+    typer.Option("--resume", help="Go on with the variants whose result isn't in --store.", rich_help_panel=_OUT),
 ]
 Gantt = Annotated[
     Path | None, typer.Option(metavar="FILE.svg|.png", help="Draw the first variant.", rich_help_panel=_OUT)

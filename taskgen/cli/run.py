@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack, redirect_stdout, suppress
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import IO, Any
@@ -19,12 +20,15 @@ from taskgen.cli.outcome import Drawings, Outcome, TextSink, Unheard
 from taskgen.distributor import Distributor
 from taskgen.distributor.source import Work
 from taskgen.errors import InputError, TaskgenError, UsageError
+from taskgen.inventory import load as inventory_of
 from taskgen.monitor import Monitor
 from taskgen.monitors.progress import ProgressMonitor
 from taskgen.monitors.stdout import StdOutMonitor
 from taskgen.output import whole_file
 from taskgen.report.result import ResultWriter
 from taskgen.session import Target
+from taskgen.store import open_store, path_of
+from taskgen.store.asked import run_asked
 from taskgen.targets import expand
 from taskgen.taskset import TaskSet
 from taskgen.variants import Variants
@@ -54,13 +58,17 @@ def run(  # one parameter per option of the command line
     quantum: options.Quantum = None,
     engine: options.Engine = None,
     workload: options.Workload = None,
+    execution: options.Execution = None,
     admission: options.Admission = None,
     binaries: options.Binaries = None,
     port: options.Port = None,
+    inventory: options.Inventory = None,
     wire_log: options.WireLog = None,
     monitor: options.Monitor = None,
     as_json: options.AsJson = False,
     output: options.Output = None,
+    store: options.Store = None,
+    resume: options.Resume = False,
     gantt: options.Gantt = None,
     trace: options.Trace = None,
     check: options.Check = False,
@@ -71,6 +79,8 @@ def run(  # one parameter per option of the command line
     Example: taskgen run -t example.Hey6TaskSet
 
     Example: taskgen run -f sets.json --policy edf --check --gantt first.svg
+
+    Example: taskgen run -t example.Hey7TaskSet --store sqlite:///hey7.db --resume -o hey7.json
     """
     del debug  # main() looks at it
     given = {
@@ -78,25 +88,43 @@ def run(  # one parameter per option of the command line
         "preemptive": False if non_preemptive else None, "context_switch_ms": context_switch,
         "scheduler_ms": scheduler_cost, "engine": engine, "workload": workload, "binaries": binaries, "port": port,
         "wire_log": wire_log, "partition": partition, "migration_ms": migration_cost, "quantum_ms": quantum,
+        "execution": execution,
     }  # fmt: skip
     given_options = {key: value for key, value in given.items() if value is not None}
-    _check_distinct({"-o": output, "--gantt": gantt, "--trace": trace})
+    if resume and store is None:
+        raise UsageError("--resume needs the --store to go on with", hint="add --store sqlite:///FILE")
+    kept = None if store is None else path_of(store)
+    _check_distinct({"--store": kept, "-o": output, "--gantt": gantt, "--trace": trace})
     drawings = Drawings(gantt, trace)
     failure: TaskgenError | None = None
     with ExitStack() as stack:
         document = _document(stack, output, to_stdout=as_json)
         goal = None if admission is None else _goal(admission)
-        work, total = _work(taskset or [], file or [], dialect, seed=seed, sample=sample, limit=limit)
-        if document is not None:
+        made = [tasksets.named(name, seed) for name in taskset or []]
+        work, total = _work(made, file or [], dialect, seed=seed, sample=sample, limit=limit)
+        if document is not None or store is not None:
             _check_writable_as_json(work)
         names = targets or [session or "sim"]
-        distributor = Distributor(_targets(names, session, given_options, seed))
+        where = _targets(names, session, given_options, seed, inventory)
+        distributor = Distributor(where)
+        ledger = None
+        if store is not None:
+            question = run_asked(
+                tasksets=zip(taskset or [], made, strict=True), files=file or [], targets=where, options=given_options,
+                dialect=dialect, limit=limit, sample=sample, seed=seed, horizon_ms=horizon, admission=goal,
+            )  # fmt: skip
+            ledger = stack.enter_context(open_store(store, question, resume=resume))
         stack.callback(distributor.close)
-        outcome = Outcome(None if document is None else ResultWriter(document, " ".join(names), seed), drawings)
-        matters = check or output is not None or drawings.wanted
+        started = None if ledger is None else ledger.started
+        writer = None if document is None else ResultWriter(document, " ".join(names), seed, started=started)
+        outcome = Outcome(writer, drawings, ledger)
+        if outcome.runs:
+            typer.echo(f"resumed: {outcome.runs} variants have their result already", err=True)
+            total = None if total is None else total - outcome.runs
+        matters = check or output is not None or drawings.wanted or store is not None
         distributor.monitors[:] = [outcome, *_monitors(monitor or [], total, needed=not matters)]
         try:
-            distributor.start(work, goal, horizon_ms=horizon, seed=seed, limit=limit)
+            distributor.start(work, goal, horizon_ms=horizon, seed=seed, limit=limit, ledger=ledger)
             distributor.close()
             _check_detached(distributor, outcome)
         except KeyboardInterrupt:
@@ -128,21 +156,21 @@ def _check_distinct(paths: Mapping[str, Path | None]) -> None:
 
 
 def _work(
-    names: list[str], files: list[Path], dialect: str | None, *, seed: int, sample: int | None, limit: int | None
+    made: list[TaskSet], files: list[Path], dialect: str | None, *, seed: int, sample: int | None, limit: int | None
 ) -> tuple[Work, float | None]:
     """Return what to run, and how many variants that is if that is known without drawing them."""
-    if bool(names) == bool(files):
-        what = "both -t and -f are given" if names else "nothing to run"
+    if bool(made) == bool(files):
+        what = "both -t and -f are given" if made else "nothing to run"
         raise UsageError(what, hint="name a task-set with -t (see `taskgen list tasksets`) or a file with -f")
-    if dialect is not None and names:
+    if dialect is not None and made:
         raise UsageError(f"dialect {dialect!r}: only files have a dialect, -t has none", hint="leave --dialect out")
-    if len(names) + len(files) > 1 or any(path.suffix.lower() == ".jsonl" for path in files):
+    if len(made) + len(files) > 1 or any(path.suffix.lower() == ".jsonl" for path in files):
         if sample is not None:
             raise UsageError("--sample needs one task-set", hint="give one -t or one -f")
-        sources: list[Iterable[TaskSet]] = [[tasksets.named(name, seed)] for name in names]
+        sources: list[Iterable[TaskSet]] = [[each] for each in made]
         sources += [_load(path, dialect) for path in files]
         return chain.from_iterable(sources), limit
-    one = tasksets.named(names[0], seed) if names else TaskSet.load(files[0], dialect)
+    one = made[0] if made else TaskSet.load(files[0], dialect)
     if not len(one):
         raise InputError("the task-set is empty, expected at least one task")
     variants = one.variants()
@@ -207,10 +235,14 @@ def _document(stack: ExitStack, output: Path | None, *, to_stdout: bool) -> Text
     return TextSink(sinks) if sinks else None
 
 
-def _targets(names: list[str], session: str | None, options: dict[str, Any], seed: int) -> list[Target]:
+def _targets(
+    names: list[str], session: str | None, options: dict[str, Any], seed: int, file: Path | None
+) -> list[Target]:
     """Return the targets; those that draw random numbers get the seed."""
+    known = None if file is None else inventory_of(file)
+    found = expand(names, session=session, options=options, known=known, notify=partial(typer.echo, err=True))
     result = []
-    for target in expand(names, session=session, options=options):
+    for target in found:
         kind = registry.load("sessions", target.session)
         seeded = "seed" in inspect.signature(kind).parameters
         result.append(replace(target, options={**target.options, "seed": seed}) if seeded else target)

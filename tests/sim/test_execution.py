@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim import SimSession, simulate
-from sim.execution import KINDS, distribution
+from sim.distributions import KINDS
+from sim.execution import distribution
 from sim.workload import load
 from taskgen import TaskSet
 from taskgen.errors import InputError, UsageError
@@ -41,7 +42,7 @@ def mean_ms(times_ns: list[int]) -> float:
 
 
 def test_there_is_an_example_of_each_kind() -> None:
-    assert {table["kind"] for table in TABLES} == set(KINDS)
+    assert {table["kind"] for table in TABLES} == {"share", *KINDS}
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table["kind"])
@@ -171,17 +172,24 @@ def test_where_execution_times_vary_no_horizon_is_exact() -> None:
     ("table", "message"),
     [
         (3, "execution: expected a table with the key kind, got 3"),
-        ({"kind": "gauss"}, "execution: kind: 'gauss' is no distribution, expected uniform, share"),
+        ({"kind": "gauss"}, "execution: kind: 'gauss' is no distribution, expected uniform, normal"),
         ({"kind": "uniform", "low_ms": 1}, "execution: high_ms: missing, the kind 'uniform' needs it"),
-        ({"kind": "uniform", "low": 1}, "execution: low is no key of the kind 'uniform'"),
+        ({"kind": "uniform", "from": 1}, "execution: from is no key of the kind 'uniform'"),
+        ({"kind": "uniform", "low": 0, "high_ms": 1}, "execution: high_ms: is a time, but others are shares of C"),
+        ({"kind": "share", "low_ms": 1}, "execution: low_ms: is a time, but others are shares of C"),
+        ({"kind": "uniform", "low": 0.5, "high": 0.25}, "high: 0.25 is out of range, expected at least low, 0.5"),
+        ({"kind": "normal", "mean": 80, "deviation": 1}, "mean: 80 is out of range, expected a share of C, 0..1"),
+        ({"kind": "normal", "mean": 0.5}, "execution: deviation: missing, the kind 'normal' needs it"),
+        ({"kind": "discrete", "values_ms": [Decimal("1e-999999")]}, "values_ms[0]: 1E-999999 is out of range"),
         ({"kind": "uniform", "low_ms": 3, "high_ms": 1}, "execution: high_ms: 1 is out of range, expected at least"),
         ({"kind": "uniform", "low_ms": -1, "high_ms": 1}, "execution: low_ms: -1 is out of range"),
         ({"kind": "uniform", "low_ms": "1", "high_ms": 1}, "execution: low_ms: '1' is no number"),
         ({"kind": "uniform", "low_ms": float("nan"), "high_ms": 1}, "execution: low_ms: nan is out of range"),
-        ({"kind": "share", "low": 0.5, "high": 1.5}, "expected 0 <= low <= high <= 1"),
+        ({"kind": "share", "low": 0.5, "high": 1.5}, "high: 1.5 is out of range, expected a share of C, 0..1"),
         ({"kind": "normal", "mean_ms": 1, "deviation_ms": 0}, "deviation_ms: 0 is out of range"),
         ({"kind": "normal", "mean_ms": 1, "deviation_ms": 1, "low_ms": 5, "high_ms": 4}, "high_ms: 4 is out of range"),
         ({"kind": "normal", "mean_ms": 1, "deviation_ms": 1, "low_ms": 500}, "bounds that the curve reaches"),
+        ({"kind": "normal", "mean_ms": 99, "deviation_ms": 1, "high_ms": 61}, "bounds that the curve reaches"),
         ({"kind": "weibull", "shape": 0, "scale_ms": 1}, "shape: 0 is out of range"),
         ({"kind": "weibull", "shape": 1, "scale_ms": 0}, "scale_ms: 0 is out of range"),
         ({"kind": "discrete", "values_ms": []}, "values_ms: [] is out of range, expected at least one"),
@@ -199,7 +207,7 @@ def test_what_is_no_distribution_is_refused_with_one_line(table: Any, message: s
 
 
 def test_a_share_of_an_unknown_time_is_refused() -> None:
-    with pytest.raises(InputError, match="task 0: has no executiontime, the distribution 'share' needs one"):
+    with pytest.raises(InputError, match="task 0: has no executiontime, the distribution 'uniform' of shares"):
         simulate(TaskSet([{"period": 4, "pkg": "hey"}]), execution={"kind": "share", "low": 0.5})
 
 

@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from sim import FixedPriority, SimSession, simulate
 from sim.partition import partition, utilization
-from sim.policy import READY_MADE
+from sim.policy import READY_MADE, JobFixedPriority
 from taskgen import TaskSet
+from taskgen.analysis import is_schedulable
 from taskgen.errors import InputError
-from taskgen.parameters import parameters_of
+from taskgen.parameters import Parameters, parameters_of
 
 
 def placed(descriptions: list[dict[str, Any]], cores: int, policy: str = "edf", fit: Any = "first-fit") -> list[int]:
@@ -135,6 +136,61 @@ def test_what_fits_meets_its_deadlines(shares: list[int]) -> None:
         except InputError:
             continue
         assert not trace.misses
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    tasks=st.lists(
+        st.fixed_dictionaries(
+            {"executiontime": st.integers(1, 4), "period": st.sampled_from([0, 4, 6, 8, 12])},
+            optional={
+                "deadline": st.integers(2, 40),
+                "jitter": st.integers(1, 6),
+                "priority": st.integers(0, 3),
+                "pkg": st.just("hey"),
+            },
+        ),
+        min_size=1,
+        max_size=6,
+    ),
+    policy=st.sampled_from(["rm", "dm"]),
+)
+def test_a_core_accepts_what_the_analysis_accepts(tasks: list[dict[str, Any]], policy: str) -> None:
+    """First-fit, replayed with `is_schedulable`: U = 1 with jitter and deadlines beyond periods included."""
+    for description in tasks:
+        if "pkg" in description:
+            del description["executiontime"]  # unknown: counts as nothing
+    parameters = parameters_of(TaskSet(tasks))
+    bound = READY_MADE[policy]()
+    bound.bind(parameters)
+    assert isinstance(bound, JobFixedPriority)
+    ranks = {id_: rank for id_, rank in bound.fixed.items() if rank is not None}
+    cores: list[list[Parameters]] = [[], []]
+    homes: dict[int, int] | None = {}
+    for task in sorted(parameters, key=lambda each: (-utilization([each]), each.id)):
+        counted = [*cores[0], task], [*cores[1], task]
+        fits = [
+            is_schedulable([each for each in members if each.wcet_ns and each.period_ns], ranks=ranks)
+            for members in counted
+        ]
+        if homes is None or not any(fits):
+            homes = None
+            continue
+        homes[task.id] = fits.index(True)
+        cores[homes[task.id]].append(task)
+    try:
+        found = partition(parameters, 2, bound)
+    except InputError:
+        found = None
+    assert found == homes
+
+
+def test_there_is_one_response_time_analysis(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one of `taskgen.analysis` decides."""
+    monkeypatch.setattr("taskgen.analysis.response_time.is_schedulable", lambda tasks, **_: not tasks)
+    assert placed([share(10), share(10)], 2, "edf") == [0, 0]
+    with pytest.raises(InputError, match="fits on none of 2 cores"):
+        placed([share(10)], 2, "rm")
 
 
 # -- refusals --------------------------------------------------------------------------------------------------------

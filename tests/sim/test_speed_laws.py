@@ -38,6 +38,8 @@ class LateComersFirst(Policy):
 
 
 TEN = TaskSet([{"executiontime": 0.9, "period": 10 + number} for number in range(10)])
+SIMULTANEOUS = TaskSet([{"executiontime": 9, "period": 10, "deadline": 10 + n % 3} for n in range(500)])
+MANY = TaskSet([{"executiontime": 0.1, "period": 1 + n / 1000} for n in range(128)])
 
 periodic = st.fixed_dictionaries(
     {"executiontime": st.integers(1, 8), "period": st.integers(4, 30), "priority": st.integers(0, 3)},
@@ -206,19 +208,52 @@ def test_a_plain_set_runs_in_stretches_of_at_most_a_thousand_releases(monkeypatc
     assert sum(stretches) > 0.9 * len(jobs)
 
 
-def test_a_run_looks_for_stop_at_least_every_thousand_jobs() -> None:
-    looks = 0
+def spread(taskset: TaskSet, cores: int) -> TaskSet:
+    """Bind the tasks to cores, whatever their load."""
+    return TaskSet([{**task, "coreoffset": number % cores} for number, task in enumerate(taskset)])
+
+
+def uneven(tasks: int, cores: int) -> TaskSet:
+    """Bind all tasks to the first core but one each to the others, which have next to nothing to do."""
+    busy: list[dict[str, Any]] = [
+        {"executiontime": 0.01, "period": 1 + number % 7, "coreoffset": 0} for number in range(tasks)
+    ]
+    return TaskSet([*busy, *({"executiontime": 1, "period": 10_000, "coreoffset": core} for core in range(1, cores))])
+
+
+@pytest.mark.parametrize("records", [False, True])
+@pytest.mark.parametrize(
+    ("taskset", "options"),
+    [
+        pytest.param(TEN, {"policy": "edf"}, id="one core"),
+        pytest.param(SIMULTANEOUS, {"policy": "edf"}, id="simultaneous"),
+        pytest.param(SIMULTANEOUS, {"policy": OwnEDF}, id="simultaneous, own"),
+        pytest.param(SIMULTANEOUS, {"policy": "edf", "overrun": "skip"}, id="simultaneous, mortal"),
+        pytest.param(spread(SIMULTANEOUS, 3), {"policy": "rm", "cores": 3}, id="simultaneous, partitioned"),
+        pytest.param(SIMULTANEOUS, {"policy": "rm", "cores": 3, "migration": "global"}, id="simultaneous, global"),
+        pytest.param(SIMULTANEOUS, {"policy": "rm", "preemptive": False}, id="simultaneous, without preemption"),
+        pytest.param(uneven(10, 64), {"policy": "edf", "cores": 64}, id="uneven"),
+        pytest.param(spread(MANY, 64), {"policy": "edf", "cores": 64}, id="many cores"),
+    ],
+)
+def test_a_run_looks_for_stop_at_least_every_thousand_jobs(
+    taskset: TaskSet, options: dict[str, Any], records: bool
+) -> None:
+    """Jobs count where they are released."""
+    session = SimSession(**options)
+    model: Any = None
+    released: list[int] = []
 
     def stopped() -> bool:
-        nonlocal looks
-        looks += 1
-        return False
+        models = getattr(model, "_processors", [model])
+        released.append(sum(job.released for each in models for job in each._jobs))
+        return released[-1] > 12_000
 
-    session = SimSession(policy="edf")
-    plan = session.check(TEN, horizon_ms=20_000, stopped=stopped)
-    ends = sum(event.type.name == "EXIT" for event in session.events(plan))
-    assert ends > 10_000
-    assert looks >= ends / 1000
+    plan = session.check(taskset, horizon_ms=10**9, stopped=stopped)
+    model = session._model(plan, {} if records else None)
+    deque(session._steps(plan, model), maxlen=0)
+    assert max(later - earlier for earlier, later in pairwise(released)) <= 1000
+    assert released[-1] <= 13_000
 
 
 def peak_of(consume: Callable[[], object]) -> int:

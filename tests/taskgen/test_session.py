@@ -128,12 +128,13 @@ def test_it_is_a_context_manager() -> None:
         ("jitter", 1, Capabilities(sporadic=True)),
         ("arrivals", [0, 20], Capabilities(sporadic=True)),
         ("criticaltime", 5, Capabilities()),
+        ("offset", 5, Capabilities()),
     ],
 )
 def test_what_a_target_cannot_do_is_refused(attribute: str, value: object, capable: Capabilities) -> None:
     session = Counting()
     taskset = TaskSet([{"id": 7, "executiontime": 1, "period": 10, attribute: value}])
-    session.capabilities = Capabilities(kill=False)
+    session.capabilities = Capabilities(kill=False, offsets=False)
     with pytest.raises(Unsupported, match=f"task 7: {attribute}: Counting can't do this"):
         session.run(taskset)
     session.capabilities = capable
