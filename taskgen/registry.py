@@ -30,6 +30,7 @@ KINDS = {
     "workloads": "workload",
     "commands": "command",
     "discovery": "discovery",
+    "power": "power driver",
 }
 
 _MISSING = object()
