@@ -1,9 +1,10 @@
 """What a command has seen: the verdict over all runs, the result document, and the first trace for drawing."""
 
 import heapq
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from taskgen.errors import UsageError
 from taskgen.events import Event
@@ -12,6 +13,10 @@ from taskgen.output import check_writable
 from taskgen.report.result import ResultWriter, run_document, speaks_against
 from taskgen.store import ResultStore
 from taskgen.trace import Trace
+from taskgen.units import format_ms
+
+if TYPE_CHECKING:
+    from taskgen.distributor.health import TargetHealth
 
 
 class Drawings:
@@ -109,6 +114,7 @@ class Unheard(Monitor):
 class Outcome(Monitor):
     """Counts what became of the runs, streams the result document, and offers traces for drawing.
 
+    `health`, where it is set, tells how the targets are; the document lists those that failed.
     With a store, what it has counts, too, and the document is made from it at the end, in the order of the variants.
     """
 
@@ -116,6 +122,8 @@ class Outcome(Monitor):
         self._writer = writer
         self._drawings = drawings
         self._store = store
+        self.health: Callable[[], Sequence[TargetHealth]] = tuple
+        self._said_empty = False
         self._unstored: list[tuple[int, str]] = []  # as many as there are targets, at most
         before = None if store is None else store.tally()
         self.runs = before.runs if before else 0
@@ -127,6 +135,7 @@ class Outcome(Monitor):
         """Note a run that is over by itself."""
         self.finished += 1
         self.against += speaks_against(run, trace)
+        self._note_emptiness(run, trace)
         self._drawings.offer(trace)
         self._note(run, trace)
 
@@ -134,6 +143,16 @@ class Outcome(Monitor):
         """Note a run that was stopped or failed."""
         self.failed += run.status == "failed"
         self._note(run, None)
+
+    def _note_emptiness(self, run: Run, trace: Trace) -> None:
+        """Say once that a run was over before it showed anything: a board takes some time to create a job."""
+        if self._said_empty or trace.jobs or not trace.capabilities.executes or run.horizon is None:
+            return
+        self._said_empty = True
+        sys.stderr.write(
+            f"note: variant {run.variant} on {run.target}: no job was born before the horizon of"
+            f" {format_ms(run.horizon.time_ns)} ms ({run.horizon.bound}); give a longer one with --horizon\n"
+        )
 
     def _note(self, run: Run, trace: Trace | None) -> None:
         self.runs += 1
@@ -157,7 +176,7 @@ class Outcome(Monitor):
             complete = False
             raise
         finally:
-            self._writer.close(complete)
+            self._writer.close(complete, [row for row in self.health() if row.total_failures])
 
     def exit_code(self, *, check: bool) -> int:
         """Return 1 for a verdict against the system under test (if asked), 75 for runs without verdict, else 0."""

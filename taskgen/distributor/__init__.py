@@ -12,23 +12,31 @@ an endless set costs nothing.
 """
 
 import inspect
+import random
 import threading
 import time
 import warnings
 import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
 from taskgen import registry, targets
+from taskgen.boards import BoardTarget
 from taskgen.distributor.audience import Audience, Detached, say
-from taskgen.distributor.handout import Handout, Order, Progress
+from taskgen.distributor.handout import Handout
+from taskgen.distributor.health import Care, TargetHealth
+from taskgen.distributor.items import Order, Progress
 from taskgen.distributor.ledger import Ledger
+from taskgen.distributor.recovery import Recovery
+from taskgen.distributor.roster import Seat
 from taskgen.distributor.source import Source, Work
-from taskgen.distributor.worker import Limits, Worker
+from taskgen.distributor.worker import Worker
 from taskgen.errors import UsageError
 from taskgen.monitor import Monitor
+from taskgen.power import switch_of
 from taskgen.session import Session, Target
 from taskgen.units import Milliseconds
 
@@ -51,13 +59,15 @@ class Distributor:
         options: keyword arguments of the session's constructor, for targets that are given as text.
         retries: how often a variant is tried again after its target failed.
         quarantine_after: how many failures in a row put a target into quarantine (until the next `start`).
+        cycle_after: after how many failures in a row, and after as many more, its power is cycled, if the inventory
+            says how.
         backoff_s: how long a target rests after its first failure; doubles with each further one.
-        max_backoff_s: the longest rest.
+        max_backoff_s: the longest rest. What the inventory says about the health of a target counts more.
         max_events: a variant with more events than this fails.
         backlog: how many finished runs may wait for the monitors before nothing more is handed out.
 
     Raises:
-        UsageError: a target, a session or an option is unknown.
+        UsageError: a target, a session, an option or a power driver is unknown.
     """
 
     def __init__(
@@ -69,6 +79,7 @@ class Distributor:
         options: Mapping[str, Any] | None = None,
         retries: int = 2,
         quarantine_after: int = 5,
+        cycle_after: int = 2,
         backoff_s: float = 0.25,
         max_backoff_s: float = 30.0,
         max_events: int = 10**6,
@@ -79,16 +90,25 @@ class Distributor:
         self.targets = tuple(targets.expand(target, session=name, options=given))
         own = {name: session} if isinstance(session, type) else {}
         kinds = [own.get(each.session) or _session_class(each.session) for each in self.targets]
-        limits = Limits(max_events, quarantine_after, backoff_s, max_backoff_s)
+        care = Care(quarantine_after, cycle_after, backoff_s, max_backoff_s)
         self._audience = Audience()
-        self._handout = Handout(len(kinds), backlog=backlog, retries=retries, report=self._audience.result)
+        seats = [_seat(each) for each in self.targets]
+        self._handout = Handout(seats, backlog=backlog, retries=retries, report=self._audience.result)
         self._workers = [
-            Worker(index, each, kind, self._handout, self._audience, limits)
+            self._worker(index, each, kind, _care(each, care), max_events)
             for index, (each, kind) in enumerate(zip(self.targets, kinds, strict=True))
         ]
         self._threads: list[threading.Thread] = []
         # The threads know nothing of this object, so that it can be dropped; then work that remains is lost.
         self._finalizer = weakref.finalize(self, _dropped, self._handout, self._audience, self._threads)
+
+    def _worker(self, index: int, target: Target, kind: type[Session], care: Care, max_events: int) -> Worker:
+        switch = switch_of(target)
+        recovery = Recovery(index, target, kind, care, switch, self._handout, random.Random(index))
+        every_s = care.every_s
+        return Worker(
+            index, target, kind, self._handout, self._audience, recovery, max_events=max_events, check_after_s=every_s
+        )
 
     @property
     def monitors(self) -> list[Monitor]:
@@ -113,6 +133,11 @@ class Distributor:
     def progress(self) -> Progress:
         """A snapshot of how far the work is."""
         return self._handout.progress()
+
+    @property
+    def health(self) -> list[TargetHealth]:
+        """A snapshot of how the targets are, in their order."""
+        return self._handout.health()
 
     def start(
         self,
@@ -195,6 +220,9 @@ class Distributor:
         if self._finalizer.detach():
             for name in _shut_down(self._handout, self._audience, self._threads, timeout):
                 say(f"{name}: didn't stop within {timeout:g} s and was left behind")
+            for target in self.targets:
+                if isinstance(target, BoardTarget) and target.connection is not None:
+                    target.connection.close()  # what discovery opened, and no session needed
 
     def __enter__(self) -> Self:
         return self
@@ -210,6 +238,32 @@ def _session_class(name: str) -> type[Session]:
     if not (inspect.isclass(found) and issubclass(found, Session)):
         raise UsageError(f"session {name!r}: {found!r:.60} is no class derived from taskgen.Session")
     return found
+
+
+def _seat(target: Target) -> Seat:
+    entry = target.entry if isinstance(target, BoardTarget) else None
+    if entry is None or entry.parallel is None:
+        return Seat(str(target))
+    return Seat(str(target), entry.name, entry.parallel)
+
+
+def _care(target: Target, care: Care) -> Care:
+    """Return how a target is looked after: what the inventory says, and the rest as for all."""
+    health = target.settings.health if isinstance(target, BoardTarget) else None
+    if health is None:
+        return care
+    said = {
+        "quarantine_after": health.quarantine_after,
+        "backoff_s": _seconds(health.backoff_ns),
+        "max_backoff_s": _seconds(health.max_backoff_ns),
+        "probe": health.probe,
+        "every_s": _seconds(health.every_ns),
+    }
+    return replace(care, **{key: value for key, value in said.items() if value is not None})  # type: ignore[arg-type]
+
+
+def _seconds(ns: int | None) -> float | None:
+    return None if ns is None else ns / 10**9
 
 
 def _shut_down(handout: Handout, audience: Audience, threads: list[threading.Thread], timeout: float) -> list[str]:

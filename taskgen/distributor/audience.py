@@ -6,7 +6,8 @@ from contextlib import suppress
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from taskgen.distributor.handout import Handout, Item
+from taskgen.distributor.handout import Handout
+from taskgen.distributor.items import Item
 from taskgen.monitor import Monitor, Run
 from taskgen.registry import describe
 from taskgen.trace import Trace

@@ -2,97 +2,57 @@
 
 A variant is *outstanding* from its hand-out until the monitors were told its one result. Back-pressure is a bound on
 what is outstanding: with slow monitors nothing new is handed out, and nobody who reads a target's events ever waits.
+
+Each target has a thread that asks for its turn (`take`). Whatever may change who can have what calls `_deal`, which
+gives variants to those that wait, in the order of the roster, and wakes only them.
 """
 
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Any
+from enum import Enum
 
-from taskgen.distributor.ledger import Ledger
-from taskgen.distributor.source import Source
-from taskgen.errors import InputError, SessionBusy, TargetError, TaskgenError, Unsupported, UsageError
+from taskgen.distributor.health import Condition, Sign, State, TargetHealth
+from taskgen.distributor.items import Item, Order, Progress, no_target, reason_of
+from taskgen.distributor.roster import Roster, Seat
+from taskgen.distributor.running import Running, send
+from taskgen.errors import SessionBusy, UsageError
 from taskgen.monitor import Run
-from taskgen.registry import describe
 from taskgen.session import Session, Status
 from taskgen.trace import Trace
-from taskgen.units import Milliseconds
 
 #: Waits are cut into pieces of this length, so that Ctrl-C is heard on every platform.
 HEARTBEAT_S = 0.2
-#: How long the next run on a session waits for a `stop()` that was meant for the last one.
-STOP_S = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What holds for all variants of one `start`."""
+class Errand(Enum):
+    """What a target that waits for a variant is to do instead."""
 
-    source: Source
-    admission: Mapping[str, Any] | None = None
-    horizon_ms: Milliseconds | None = None
-    seed: int = 0
-    ledger: Ledger | None = None
-
-
-@dataclass(eq=False, slots=True)
-class Item:
-    """A variant that was handed out; `run` is its current attempt."""
-
-    run: Run
-    failed_on: set[int] = field(default_factory=set)  #: the targets on which an attempt failed
-    failures: int = 0  #: how many attempts failed; those of an earlier driver don't count
-    settled: bool = False  #: it has its one result
-    announced: bool = False  #: the monitors heard of an attempt
-    refused: bool = False  #: it never began: a session refused the description
-    lasting: bool = True  #: its result is one for the ledger, not just a part of the end of all work
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far the work is; `total` is None while nobody knows how many variants there are."""
-
-    total: int | None
-    handed_out: int
-    finished: int
-    rejected: int
-    stopped: int
-    failed: int
-    failed_attempts: int
-    skipped: int = 0  #: variants whose result was stored before
-
-    @property
-    def done(self) -> int:
-        """How many variants have their result."""
-        return self.finished + self.rejected + self.stopped + self.failed
-
-    @property
-    def running(self) -> int:
-        """How many variants are on a target, or wait for another attempt."""
-        return self.handed_out - self.done
+    VACATE = "vacate"  #: close the session: another target of the pool is to have its place
+    PROBE = "probe"  #: find out whether it is still there
 
 
 class Handout:
     """The state that the threads of a Distributor share; every method may be called from any thread."""
 
     def __init__(
-        self, targets: int, *, backlog: int, retries: int, report: Callable[[Item, Trace | None], None]
+        self, seats: Sequence[Seat], *, backlog: int, retries: int, report: Callable[[Item, Trace | None], None]
     ) -> None:
-        lock = threading.RLock()  # re-entrant: a Distributor may be garbage-collected by a thread that holds it
-        self._changed = threading.Condition(lock)  # for workers
-        self._quiet = threading.Condition(lock)  # for those who wait for the end
+        self._lock = threading.RLock()  # re-entrant: a Distributor may be garbage-collected by a thread that holds it
+        self._turns = [threading.Condition(self._lock) for _ in seats]  # one per target: nobody is woken for nothing
+        self._over = threading.Condition(self._lock)  # for those who rest
+        self._quiet = threading.Condition(self._lock)  # for those who wait for the end
         self._report = report
-        self._targets = range(targets)
-        self._bound = targets + backlog
+        self._roster = Roster(seats)
+        self._bound = len(seats) + backlog
         self._retries = retries
-        self._alive = set(self._targets)
         self._front: deque[Item] = deque()
+        self._dealt: dict[int, Item | None] = {}  # None: a new variant is to be drawn
+        self._evicted: set[int] = set()  # those that are to leave their place in a pool
         self._held: dict[int, Item] = {}
-        self._sessions: dict[int, Session] = {}
-        self._stops: dict[int, threading.Event] = {}  # set when the `stop()` of a target's session has returned
+        self._running = Running()
         self._outstanding = 0
         self._handed_out = 0
         self._counts: Counter[str] = Counter()
@@ -107,7 +67,7 @@ class Handout:
         Raises:
             UsageError: this is closed, or the work of an earlier `begin` isn't over (SessionBusy).
         """
-        with self._changed:
+        with self._lock:
             if self.closed:
                 raise UsageError("this Distributor is closed", hint="make a new one")
             if not self.idle:
@@ -115,21 +75,22 @@ class Handout:
             self.order = order
             self.ending = ""
             self.error = None
-            self._alive = set(self._targets)
             self._handed_out = 0
             self._counts.clear()
-            self._changed.notify_all()
+            for target in range(len(self._turns)):
+                self._roster.note(target, Sign.BEGUN)
+            self._deal()
 
     @property
     def idle(self) -> bool:
         """Whether nothing is outstanding and nothing more will be handed out."""
         order = self.order
-        over = order is None or order.source.exhausted or bool(self.ending) or not self._alive
+        over = order is None or order.source.exhausted or bool(self.ending) or not self._roster.alive
         return over and not self._outstanding
 
     def progress(self) -> Progress:
         """Return a snapshot of the counters."""
-        with self._changed:
+        with self._lock:
             counts = self._counts
             return Progress(
                 total=None if self.order is None else self.order.source.total,
@@ -142,62 +103,132 @@ class Handout:
                 skipped=0 if self.order is None else self.order.source.skipped,
             )
 
-    def take(self, target: int, name: str) -> Item | None:
-        """Wait for the next variant for a target; None: there is nothing to wait for any more."""
+    def health(self) -> list[TargetHealth]:
+        """Return a snapshot of the targets."""
+        with self._lock:
+            return self._roster.rows()
+
+    def end(self, reason: str, error: BaseException | None = None) -> None:
+        """Hand out nothing more and stop what runs, without waiting; the first error is kept for those who wait."""
+        with self._lock:
+            if self.error is None:
+                self.error = error
+            self.ending = self.ending or reason
+            while self._front:
+                self.settle(self._front.popleft(), "stopped", self.ending)
+            stops = self._running.stops()
+            self._over.notify_all()
+            self._quiet.notify_all()
+        send(stops)
+
+    def abandon(self, reason: str) -> None:
+        """Report what is still on a target as stopped; its late result will be ignored."""
+        with self._lock:
+            for item in self._held.values():
+                self.settle(item, "stopped", reason)
+
+    def shut(self) -> None:
+        """Send the workers home."""
+        with self._lock:
+            self.closed = True
+            self._over.notify_all()
+            for turn in self._turns:
+                turn.notify_all()
+
+    def wait_idle(self, timeout: float | None) -> bool:
+        """Wait until the work is over; False: it isn't after `timeout` seconds."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        with self._quiet:
+            while not self.idle:
+                left = HEARTBEAT_S if deadline is None else min(HEARTBEAT_S, deadline - time.monotonic())
+                if left <= 0:
+                    return False
+                self._quiet.wait(left)
+            return True
+
+    def take(self, target: int, check_after_s: float | None = None) -> Item | Errand | None:
+        """Wait for the next variant for a target, or for something else to do; None: there is nothing to wait for.
+
+        A target that waits for `check_after_s` while others work is to be probed.
+        """
         while True:
-            with self._changed:
+            with self._lock:
                 self._held.pop(target, None)
-                item = None
-                while not (self.closed or (item := self._again(target, name)) or self._may_draw(target)):
-                    self._changed.wait()
+                self._roster.wait(target)
+                self._deal()
+                errand = self._wait_for_turn(target, check_after_s)
+                if target not in self._dealt:
+                    self._roster.leave(target, State.LEASED if errand else State.IDLE)
+                    return errand
+                item = self._dealt.pop(target)
                 order = self.order
-                if order is None or (item is None and self.closed):
-                    return None
-                if item is None:
-                    self._outstanding += 1
-                else:
-                    self._held[target] = item
+            if order is None:
+                raise AssertionError("handed out without an order")
             if item is None:
-                item = self._draw(order, target, name)
+                item = self._draw(order, target)
             if item is None:
                 self._release()
             elif self._begin(order, item):
                 return item
 
-    def _again(self, target: int, name: str) -> Item | None:
-        if target not in self._alive:
-            return None
-        for position, item in enumerate(self._front):
-            # A variant prefers a target that it hasn't failed on, as long as there is one.
-            if target not in item.failed_on or not self._alive - item.failed_on:
-                del self._front[position]
-                last = item.run
-                item.run = Run(
-                    last.variant, last.taskset, name, last.seed, attempt=last.attempt + 1, history=list(last.history)
-                )
-                return item
+    def _wait_for_turn(self, target: int, check_after_s: float | None) -> Errand | None:
+        """Wait until this target is dealt something, or return what else there is."""
+        while target not in self._dealt and not self.closed:
+            if target in self._evicted:
+                return Errand.VACATE
+            woken = self._turns[target].wait(check_after_s)
+            if not (woken or target in self._dealt or self.idle):
+                return Errand.PROBE
         return None
 
-    def _may_draw(self, target: int) -> bool:
-        return (
-            self.order is not None
-            and not self.ending
-            and not self.order.source.exhausted
-            and target in self._alive
-            and self._outstanding < self._bound
-        )
+    def _deal(self) -> None:
+        """Give variants to the targets that wait, as far as there are any for them."""
+        while self._roster.waiting and (self._deal_again() or self._deal_new()):
+            pass
+        if self._front and not self._evicted and (idler := self._roster.in_the_way(self._front)) is not None:
+            self._evicted.add(idler)
+            self._turns[idler].notify_all()
 
-    def _draw(self, order: Order, target: int, name: str) -> Item | None:
+    def _deal_again(self) -> bool:
+        for position, item in enumerate(self._front):
+            target = self._roster.best(item)
+            if target is not None:
+                del self._front[position]
+                item.begin_again(self._roster.seats[target].name)
+                self._held[target] = item
+                self._hand(target, item)
+                return True
+        return False
+
+    def _deal_new(self) -> bool:
+        order = self.order
+        if order is None or self.ending or self.closed or self._outstanding >= self._bound or order.source.exhausted:
+            return False
+        target = self._roster.best()
+        if target is None:
+            return False
+        self._outstanding += 1
+        self._hand(target, None)
+        return True
+
+    def _hand(self, target: int, item: Item | None) -> None:
+        self._dealt[target] = item
+        self._evicted.discard(target)
+        self._roster.seize(target)
+        self._turns[target].notify_all()
+
+    def _draw(self, order: Order, target: int) -> Item | None:
         try:
             drawn = order.source.draw()
             history = [] if drawn is None or order.ledger is None else order.ledger.earlier(drawn[0])
         except BaseException as error:  # noqa: BLE001  # a description is the user's code; those who wait hear of it
             self.end(reason_of(error), error)
             return None
-        with self._changed:
+        with self._lock:
             if drawn is None or self.ending:
                 return None
             self._handed_out += 1
+            name = self._roster.seats[target].name
             item = Item(Run(*drawn, name, order.seed, attempt=len(history) + 1, history=history))
             self._held[target] = item
             return item
@@ -213,31 +244,31 @@ class Handout:
         return True
 
     def _release(self) -> None:
-        with self._changed:
+        with self._lock:
             self._outstanding -= 1
-            self._changed.notify_all()
+            self._deal()
             if self.idle:
                 self._quiet.notify_all()
 
     def enter(self, target: int, session: Session) -> None:
-        """Register the session that is about to run a variant: `end` will stop it."""
-        with self._changed:
-            self._sessions[target] = session
-            self._stops.pop(target, None)
+        """Register the session that is about to run something: `end` will stop it."""
+        with self._lock:
+            self._running.enter(target, session)
+            self._roster.seats[target].state = State.RUNNING
 
     def leave(self, target: int) -> None:
         """The run is over: `end` has nothing to stop on this target."""
-        with self._changed:
-            self._sessions.pop(target, None)
+        with self._lock:
+            self._running.leave(target)
+            self._roster.seats[target].state = State.LEASED
 
     def may_enter(self, target: int) -> bool:
         """Wait a little for a `stop()` of the target's last run; False: it may yet hit the next run of the session."""
-        stop = self._stops.get(target)
-        return stop is None or stop.wait(STOP_S)
+        return self._running.may_enter(target)
 
     def settle(self, item: Item, status: Status, reason: str = "", trace: Trace | None = None) -> None:
         """Give a variant its one result; a second one is ignored."""
-        with self._changed:
+        with self._lock:
             if item.settled:
                 return
             item.settled = True
@@ -252,129 +283,114 @@ class Handout:
 
     def again(self, item: Item, target: int, reason: str) -> None:
         """An attempt failed: hand the variant out again, first of all, or give it up; once per attempt."""
-        with self._changed:
+        with self._lock:
             if self._held.pop(target, None) is not item:
                 return
-            run = item.run
-            run.history.append(f"{run.target}, attempt {run.attempt}: {reason}")
-            item.failed_on.add(target)
-            item.failures += 1
+            item.fail(target, reason)
             self._counts["attempts"] += 1
             if self.ending:
                 self.settle(item, "stopped", self.ending)
             elif item.failures > self._retries:
                 self.settle(item, "failed", reason)
-            elif not item.settled:
-                self._front.appendleft(item)
-                self._changed.notify_all()
+            else:
+                self._queue(item)
+
+    def _queue(self, item: Item) -> None:
+        if not item.settled:
+            self._front.appendleft(item)
+            self._sift()
+            self._deal()
+
+    def unable(self, item: Item, target: int, error: UsageError) -> None:
+        """A target can't do what a variant describes: perhaps another one can; if none is left, this ends the work.
+
+        Once an attempt has failed, the variant has been begun somewhere, and its description is no reason to end the
+        work: that nobody can repeat it counts as one more failed attempt.
+        """
+        item.unable.add(target)
+        item.refusal = error
+        if item.failures:
+            self.again(item, target, reason_of(error))
+            return
+        self._withdraw(item)
+        with self._lock:
+            if self._held.pop(target, None) is not item:
+                return
+            if self.ending:
+                self.settle(item, "stopped", self.ending)
+            else:
+                self._queue(item)
 
     def refuse(self, item: Item, error: BaseException, *, reason: str = "") -> None:
         """A variant can't be run as the user described it, or nobody wants its result: this ends the work."""
         item.refused = isinstance(error, UsageError) and not item.announced
         item.lasting = False
         reason = reason or reason_of(error)
-        order = self.order
-        if item.refused and order is not None and order.ledger is not None:
-            with suppress(Exception):  # there is an error to be told already
-                order.ledger.withdraw(item.run)
+        if item.refused:
+            self._withdraw(item)
         self.settle(item, "failed", reason)
         self.end(reason, error)
 
-    def quarantine(self, target: int, name: str, failures: int, reason: str) -> None:
+    def _withdraw(self, item: Item) -> None:
+        if self.order is not None and self.order.ledger is not None:
+            with suppress(Exception):  # there is an error to be told already
+                self.order.ledger.withdraw(item.run)
+
+    def _sift(self) -> None:
+        """Give those variants their result that no target can do."""
+        for item in [each for each in self._front if self._roster.alive and not self._roster.can(each)]:
+            if item not in self._front:  # the refusal of an earlier one ended the work
+                return
+            self._front.remove(item)
+            if item.failures or item.refusal is None:
+                self.settle(item, "failed", item.reason)
+            else:
+                self.refuse(item, item.refusal)
+
+    def note(self, target: int, sign: Sign, reason: str = "") -> Condition:
+        """Note what happened to a target; return its condition after that."""
+        with self._lock:
+            condition = self._roster.note(target, sign, reason)
+            if self._front:  # a variant may prefer another target now
+                self._deal()
+            return condition
+
+    def condition(self, target: int) -> Condition:
+        """Return the condition of a target."""
+        return self._roster.seats[target].condition
+
+    def vacate(self, target: int) -> None:
+        """A target has no session any more: another one of its pool may have one."""
+        with self._lock:
+            self._evicted.discard(target)
+            self._roster.vacate(target)
+            self._deal()
+
+    def quarantine(self, target: int) -> None:
         """Give a target nothing more until the next `begin`; without targets the work is over."""
-        with self._changed:
-            self._alive.discard(target)
-            self._changed.notify_all()
-            if self._alive or self.order is None or self.ending:
+        with self._lock:
+            condition = self._roster.note(target, Sign.WORN)
+            if self.order is None or self.ending:
+                return
+            if self._roster.alive:
+                self._sift()
+                self._deal()
                 return
             while self._front:
                 item = self._front.popleft()
                 item.lasting = False  # with a target it might go on
-                self.settle(item, "failed", f"no target left: {reason}")
+                self.settle(item, "failed", f"no target left: {condition.reason}")
             self._outstanding += 1  # nobody may think that it's over before the error is known
             source = self.order.source
         try:
             if source.look_ahead() is not None:
-                self.end("no target left", _no_target(source.left(), name, failures, reason))
+                name = self._roster.seats[target].name
+                self.end("no target left", no_target(source.left(), name, condition.failures, condition.reason))
         except BaseException as error:  # noqa: BLE001  # as in `_draw`
             self.end(reason_of(error), error)
         self._release()
 
     def rest(self, seconds: float) -> bool:
         """Wait; False: something ended the wait early."""
-        with self._changed:
-            return not self._changed.wait_for(lambda: self.closed or self.ending, seconds)
-
-    def end(self, reason: str, error: BaseException | None = None) -> None:
-        """Hand out nothing more and stop what runs, without waiting; the first error is kept for those who wait."""
-        with self._changed:
-            if self.error is None:
-                self.error = error
-            self.ending = self.ending or reason
-            while self._front:
-                self.settle(self._front.popleft(), "stopped", self.ending)
-            stops = []
-            for target, session in self._sessions.items():
-                if target not in self._stops or self._stops[target].is_set():
-                    self._stops[target] = threading.Event()
-                    stops.append((session, self._stops[target]))
-            self._changed.notify_all()
-            self._quiet.notify_all()
-        for stop in stops:
-            try:
-                threading.Thread(target=_stop, args=stop, name="taskgen stop", daemon=True).start()
-            except RuntimeError:  # the program is about to end: no thread starts any more
-                _stop(*stop)
-
-    def abandon(self, reason: str) -> None:
-        """Report what is still on a target as stopped; its late result will be ignored."""
-        with self._changed:
-            for item in self._held.values():
-                self.settle(item, "stopped", reason)
-
-    def shut(self) -> None:
-        """Send the workers home."""
-        with self._changed:
-            self.closed = True
-            self._changed.notify_all()
-
-    def wait_idle(self, timeout: float | None) -> bool:
-        """Wait until the work is over; False: it isn't after `timeout` seconds."""
-        deadline = None if timeout is None else time.monotonic() + timeout
-        with self._quiet:
-            while not self.idle:
-                left = HEARTBEAT_S if deadline is None else min(HEARTBEAT_S, deadline - time.monotonic())
-                if left <= 0:
-                    return False
-                self._quiet.wait(left)
-            return True
-
-
-def _stop(session: Session, over: threading.Event) -> None:
-    with suppress(BaseException):  # a session that can't be stopped is left behind when the Distributor closes
-        session.stop()
-    over.set()
-
-
-def reason_of(error: BaseException) -> str:
-    """Return why something failed, in one line; our own errors need no type to be understood."""
-    line = describe(error)
-    return line.removeprefix(f"{type(error).__name__}: ") if isinstance(error, TaskgenError) else line
-
-
-def naming(run: Run, error: UsageError) -> UsageError:
-    """Return the same error with the number of the variant; the only variant of a set needs none."""
-    if not run.variant:
-        return error
-    kind = type(error) if type(error) in {InputError, Unsupported} else UsageError
-    named = kind(f"variant {run.variant}: {reason_of(error)}", hint=error.hint)
-    named.__cause__ = error
-    return named
-
-
-def _no_target(left: int | None, name: str, failures: int, reason: str) -> TargetError:
-    untried = "further variants" if left is None else "1 variant" if left == 1 else f"{left} variants"
-    return TargetError(
-        f"no target left, {untried} not tried: {name} failed {failures} times in a row: {reason}",
-        hint="see what is wrong with the target, then start again",
-    )
+        with self._lock:
+            return not self._over.wait_for(lambda: self.closed or self.ending, seconds)

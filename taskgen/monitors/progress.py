@@ -3,12 +3,13 @@
 import math
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
+from taskgen.distributor.health import Health, TargetHealth
 from taskgen.monitor import Monitor, Run
 from taskgen.monitors.stdout import plain_console
 from taskgen.trace import Trace
@@ -22,7 +23,8 @@ _COUNTABLE = 10**12
 class ProgressMonitor(Monitor):
     """Counts the variants that are done, with and without missed deadlines.
 
-    `total` is how many there will be: None or `math.inf` where nobody knows. `clock` returns seconds.
+    `total` is how many there will be: None or `math.inf` where nobody knows. `clock` returns seconds. `health` tells
+    how the targets are (`Distributor.health`); those that are in trouble are counted.
     """
 
     def __init__(
@@ -31,10 +33,12 @@ class ProgressMonitor(Monitor):
         console: Console | None = None,
         *,
         clock: Callable[[], float] = time.monotonic,
+        health: Callable[[], Sequence[TargetHealth]] = tuple,
     ) -> None:
         self._total = None if total is None or total == math.inf else int(total)
         self._console = console or plain_console(stderr=True)
         self._clock = clock
+        self._health = health
         self._spoken = clock()
         self._done = self._missed = self._stopped = 0
         self._closed = False
@@ -89,4 +93,8 @@ class ProgressMonitor(Monitor):
 
     def _remarks(self) -> str:
         counts = {"with missed deadlines": self._missed, "stopped or failed": self._stopped}
-        return ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+        remarks = [f"{count} {what}" for what, count in counts.items() if count]
+        rows = self._health()
+        targets = {health: sum(row.health is health for row in rows) for health in (Health.BAD, Health.QUARANTINED)}
+        remarks += [f"{count} of {len(rows)} targets {health}" for health, count in targets.items() if count]
+        return ", ".join(remarks)

@@ -4,9 +4,9 @@ Memory stays flat whatever the number of variants. A run reaches the file in one
 and is valid, after any of them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from taskgen import __version__
 from taskgen.events import EventType
@@ -14,6 +14,9 @@ from taskgen.monitor import Run
 from taskgen.report.export import job_json, text_json
 from taskgen.trace import Trace
 from taskgen.units import format_ms
+
+if TYPE_CHECKING:
+    from taskgen.distributor.health import TargetHealth
 
 SCHEMA = 1
 
@@ -64,13 +67,17 @@ class ResultWriter:
         self._file.write(self._pending + document)
         self._pending = ",\n"
 
-    def close(self, complete: bool = True) -> None:
-        """End the document; `complete=False` says that there was more to run. Idempotent."""
+    def close(self, complete: bool = True, targets: "Sequence[TargetHealth]" = ()) -> None:
+        """End the document; `complete=False` says that there was more to run. Idempotent.
+
+        `targets` are those that failed: what became of them, and why.
+        """
         if self._closed:
             return
         self._closed = True
         opening = "" if self._pending == ",\n" else self._pending
-        self._file.write(f'{opening}\n], "complete": {"true" if complete else "false"}}}\n')
+        rows = f', "targets": [{", ".join(map(_target_json, targets))}]' if targets else ""
+        self._file.write(f'{opening}\n], "complete": {"true" if complete else "false"}{rows}}}\n')
         self._file.flush()
 
 
@@ -80,6 +87,13 @@ def run_document(run: Run, trace: Trace | None) -> str:
     `attempt`, `reason` and `history` appear where there is something to say.
     """
     return "{" + ", ".join(f'"{key}": {text}' for key, text in _fields(run, trace)) + "}"
+
+
+def _target_json(row: "TargetHealth") -> str:
+    return (
+        f'{{"target": {text_json(row.target)}, "health": {text_json(row.health)}, "failures": {row.total_failures},'
+        f' "reason": {text_json(row.reason)}}}'
+    )
 
 
 def speaks_against(run: Run, trace: Trace | None) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from taskgen import Event, Session
-from taskgen.distributor import Distributor, handout
+from taskgen.distributor import Distributor
 from taskgen.errors import SessionBusy, UsageError
 from taskgen.session import Plan
 from tests.taskgen.scripted import (
@@ -144,7 +144,7 @@ def test_stop_and_close_do_not_wait_for_the_stop_of_a_session(make: Make) -> Non
 
 
 def test_a_slow_stop_never_hits_a_run_of_the_next_start(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(handout, "STOP_S", 0.01)
+    monkeypatch.setattr("taskgen.distributor.running.STOP_S", 0.01)
     stop, running = Stubborn(), threading.Event()
     ran: list[Session] = []
 
