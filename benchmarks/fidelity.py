@@ -255,7 +255,9 @@ def _of(key: str, value: str) -> Callable[[Row], bool]:
 def shortfalls(pairs: Sequence[Pair]) -> list[str]:
     """Return the targets that are missed, as sentences."""
     total, missed = judge(pairs), []
-    if total.known and total.agreement < AGREEMENT_TOTAL:
+    if not total.known:
+        missed.append("agreement in total: there is no row with a known outcome and an index above 0")
+    elif total.agreement < AGREEMENT_TOTAL:
         missed.append(f"agreement in total: {100 * total.agreement:.2f} %, expected {100 * AGREEMENT_TOTAL:.0f} %")
     for run in dict.fromkeys(pair.row.run for pair in pairs if pair.row.run != NEWER_IMAGE):
         figures = judge(pair for pair in pairs if pair.row.run == run)
@@ -281,6 +283,9 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     except (KeyError, ValueError) as error:
         print(f"{arguments[0]}: no recordings: {type(error).__name__}: {error}", file=sys.stderr)
+        return 2
+    if not runs:
+        print(f"{arguments[0]}: no recordings: it has no rows", file=sys.stderr)
         return 2
     pairs = [pair for sets in runs.values() for pair in Rerun(sets).run()]
     for line in tables(pairs):

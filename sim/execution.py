@@ -17,7 +17,8 @@ Without `_ms` all times of a table are shares of the worst case C, 0..1: `{ kind
 then if it isn't given. `share` is another name of such a uniform distribution. The same in a line, with the keys in
 the order of the table above, `ms` behind each time or behind none:
 
-    uniform:0.5    uniform:80ms,120ms    normal:0.8,0.1    weibull:2,0.1,0.5    discrete:0.5=9,1=1    recording:FILE
+    uniform:0.5    uniform:80ms,120ms    normal:0.8,0.1    weibull:2,0.1,0.5    discrete:0.5=9,1=1
+    recording:FILE    recording:FILE,COLUMN
 
 Where a task has an `executiontime`, that is its C: no draw exceeds it.
 """
@@ -25,7 +26,7 @@ Where a task has an `executiontime`, that is its C: no draw exceeds it.
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, fields
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -44,7 +45,12 @@ Work = int | Callable[[int], int]
 _MAX_DECIMALS = 40
 _UNIFORM_SHARES = "share"
 _LISTS = ("values", "weights")
-_LINES = "write uniform:0.5, normal:0.8,0.1, weibull:2,0.1,0.5 or discrete:0.5,1 (shares of C), or uniform:2ms,5ms"
+_LINES = (
+    "write uniform:0.5, normal:0.8,0.1, weibull:2,0.1,0.5 or discrete:0.5,1 (shares of C), uniform:2ms,5ms,"
+    " or recording:FILE"
+)
+_FILES = "write recording:FILE with a number of ms per line, or recording:FILE,COLUMN for a CSV file with a header"
+_MOST_MS = MAX_NS // NS_PER_MS
 
 
 def distribution(given: Any, place: str, folder: Path = Path()) -> Distribution:
@@ -59,7 +65,7 @@ def distribution(given: Any, place: str, folder: Path = Path()) -> Distribution:
         place = f"{place}: {given!r:.80}"
         given = _table(given, place)
     if not isinstance(given, Mapping):
-        raise UsageError(f"{place}: expected a table with the key kind, got {given!r:.80}")
+        raise UsageError(f"{place}: expected a table with the key kind, got {given!r:.80}", hint=_LINES)
     kind = given.get("kind")
     if not isinstance(kind, str) or kind not in {_UNIFORM_SHARES, *KINDS}:
         known = ", ".join([*KINDS, _UNIFORM_SHARES])
@@ -72,7 +78,7 @@ def distribution(given: Any, place: str, folder: Path = Path()) -> Distribution:
     try:
         return cls(**_fields(cls, kind, values, relative=relative), relative=relative)
     except UsageError as error:
-        raise UsageError(f"{place}: {error}", hint=error.hint) from None
+        raise UsageError(f"{place}: {error}", hint=error.hint or _LINES) from None
 
 
 class Execution:
@@ -124,9 +130,10 @@ def _fields(cls: type[Distribution], kind: str, values: Mapping[str, Any], *, re
     missing = [key for key, field in keys.items() if key not in given and field.default is MISSING]
     if missing:
         raise UsageError(f"{', '.join(missing)}: missing, the kind {kind!r} needs it", hint=_LINES)
-    most = 1 if relative else MAX_NS // NS_PER_MS
+    share, time = (1, "a share of C, 0..1"), (_MOST_MS, "0..2^62 ns")
+    number = (_MOST_MS, f"a number without a unit, 0..{_MOST_MS}")
     return {
-        field.name: _value(given[key], key, most if field.name in cls.times else MAX_NS // NS_PER_MS)
+        field.name: _value(given[key], key, number if field.name not in cls.times else share if relative else time)
         for key, field in keys.items()
         if key in given
     }
@@ -136,7 +143,8 @@ def _key(cls: type[Distribution], field: str, relative: bool) -> str:
     return f"{field}_ms" if field in cls.times and not relative else field
 
 
-def _value(value: Any, key: str, most: int) -> Any:
+def _value(value: Any, key: str, expected: tuple[int, str]) -> Any:
+    """Return the value of a key; `expected` is the most that a number may be, and words for it."""
     if key == "order":
         if not isinstance(value, str):
             raise UsageError(f"order: {value!r:.60} is no text")
@@ -144,21 +152,20 @@ def _value(value: Any, key: str, most: int) -> Any:
     if key.removesuffix("_ms") in _LISTS:
         if not isinstance(value, list | tuple):
             raise UsageError(f"{key}: {value!r:.60} is no list")
-        return tuple(_decimal(each, f"{key}[{number}]", most) for number, each in enumerate(value))
-    return _decimal(value, key, most)
+        return tuple(_decimal(each, f"{key}[{number}]", expected) for number, each in enumerate(value))
+    return _decimal(value, key, expected)
 
 
-def _decimal(value: Any, key: str, most: int) -> Decimal:
+def _decimal(value: Any, key: str, expected: tuple[int, str]) -> Decimal:
+    most, words = expected
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         raise UsageError(f"{key}: {value!r:.60} is no number")
     number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
     if not number.is_finite() or not 0 <= number <= most:
-        if most == 1:
-            raise UsageError(
-                f"{key}: {value!s:.60} is out of range, expected a share of C, 0..1",
-                hint=f"times take their unit: {key}_ms in a table, {value!s:.20}ms in a line",
-            )
-        raise UsageError(f"{key}: {value!s:.60} is out of range, expected 0..2^62 ns")
+        raise UsageError(
+            f"{key}: {value!s:.60} is out of range, expected {words}",
+            hint=f"times take their unit: {key}_ms in a table, {value!s:.20}ms in a line" if most == 1 else "",
+        )
     if int(number.as_tuple().exponent) < -_MAX_DECIMALS:
         raise UsageError(f"{key}: {value!s:.60} is out of range, expected {_MAX_DECIMALS} decimals at most")
     return number
@@ -172,15 +179,30 @@ def _recorded(table: Mapping[str, Any], place: str, folder: Path) -> dict[str, A
         raise UsageError(f"{place}: file and values_ms contradict each other", hint="give one of them")
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file)) if column is not None else [{None: line} for line in file]
-        values = [row[column] for row in rows if (row[column] or "").strip()]
+            rows = list(_column(file, column)) if column is not None else list(file)
+        values = [row for row in rows if row.strip()]
         return rest | {"values_ms": [Decimal(value.strip()) for value in values]}
-    except OSError as error:
-        raise UsageError(f"{place}: file: {path}: can't be read: {error.strerror or error}") from None
-    except KeyError:
-        raise UsageError(f"{place}: column: {path} has no column {column!r:.40}") from None
+    except KeyError as error:
+        known = ", ".join(map(str, error.args[0]))
+        raise UsageError(
+            f"{place}: column: {path} has no column {column!r:.40}", hint=f"it has {known:.200}" if known else _FILES
+        ) from None
     except (ArithmeticError, UnicodeDecodeError, csv.Error):
-        raise UsageError(f"{place}: file: {path}: expected a number of milliseconds per line") from None
+        raise UsageError(f"{place}: file: {path}: expected a number of milliseconds per line", hint=_FILES) from None
+    except OSError as error:
+        raise UsageError(f"{place}: file: {path}: can't be read: {error.strerror or error}", hint=_FILES) from None
+    except ValueError as error:  # no path at all
+        raise UsageError(f"{place}: file: {str(path)!r:.80}: {error}", hint=_FILES) from None
+
+
+def _column(file: Iterable[str], name: object) -> Iterator[str]:
+    """Yield the cells of a column of a CSV file; KeyError has the columns that are there."""
+    reader = csv.DictReader(file)
+    known = list(reader.fieldnames or [])
+    if name not in known:
+        raise KeyError(known)
+    for row in reader:
+        yield row[str(name)] or ""
 
 
 # -- lines -----------------------------------------------------------------------------------------------------------
@@ -191,6 +213,11 @@ def _table(line: str, place: str) -> dict[str, Any]:
     kind, _, rest = line.partition(":")
     words = [word.strip() for word in rest.split(",")] if rest.strip() else []
     if kind == "recording":
+        if len(words) not in {1, 2}:
+            raise UsageError(
+                f"{place}: {len(words)} words, expected FILE or FILE,COLUMN",
+                hint="in a workload table a recording has the key order, and any file name",
+            )
         return {"kind": kind, **dict(zip(("file", "column"), words, strict=False))}
     cls = KINDS.get("uniform" if kind == _UNIFORM_SHARES else kind)
     if cls is None:

@@ -40,14 +40,15 @@ class Job:
         self.id = task.id
         self.work_ns = work if isinstance(work, int) else 0  #: of the current job
         self.draw = None if isinstance(work, int) else work  #: the execution time of a job, where jobs differ
-        #: Its birth takes more than the common steps: it can be killed, or its execution time is drawn.
-        self.special = mortal or self.draw is not None
         self.home = home  #: the only core that it may run on; None: any
         self.core = home  #: the core that it runs on, or ran on last
         self.queue = queue  #: where it waits when it is ready
         #: The exact distance of releases; 0: they follow from `task` one by one.
         self.period_ns = 0 if task.jitter_ns or task.arrivals_ns is not None else task.period_ns
         self.relative_ns = task.effective_deadline_ns or NEVER
+        #: Its birth takes more than the common steps: it can be killed, its execution time is drawn, or no deadline
+        #: follows from its arrival.
+        self.special = mortal or self.draw is not None or self.relative_ns == NEVER
         self.limit = -1 if task.jobs is None else task.jobs
         self.released = 0  #: how many jobs were released, dropped ones included
         self.late: deque[tuple[int, int, int, int]] = deque()  #: index, arrival, release, slot of jobs behind this one
@@ -59,7 +60,7 @@ class Job:
         self.index = -1
         self.arrival_ns = 0
         self.release_ns = 0
-        self.deadline_ns = NEVER  #: absolute; NEVER and above: none
+        self.deadline_ns = NEVER  #: absolute; NEVER: none
         self.kill_ns = NEVER
         self.remaining_ns = 0
         self.start_ns: int | None = None

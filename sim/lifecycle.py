@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from sim.clock import Clocked
 from sim.job import Entry, Job, Rows
-from sim.policy import DEADLINE_BAND, JobFixedPriority, Policy
+from sim.policy import DEADLINE_BAND, NO_DEADLINE, JobFixedPriority, Policy
 from sim.stream import uniform
 from sim.workload import NEVER
 from taskgen.events import EventType
@@ -98,6 +98,9 @@ class Lifecycle(Clocked):
         if self._general or not isinstance(self.policy, JobFixedPriority):
             return
         ranks = [self.policy.fixed[job.id] for job in self._jobs]
+        for number, job in enumerate(self._jobs):
+            if ranks[number] is None and job.relative_ns == NEVER:
+                ranks[number] = NO_DEADLINE
         for job, rank in zip(self._jobs, ranks, strict=True):
             job.fixed = rank
             if rank is not None and ranks.count(rank) == 1:  # no ties: the order never depends on the release
@@ -242,7 +245,9 @@ class Lifecycle(Clocked):
         self.events.extend((time_ns, _MISS, task_id, index, core) for time_ns, task_id, index, core in missed)
 
     def _endow(self, job: Job) -> None:
-        """Give a job that is born its execution time, where that varies, and the time of its kill."""
+        """Give a job that is born its execution time, where that varies, the time of its kill, and NEVER to be late."""
+        if job.relative_ns == NEVER:
+            job.deadline_ns = NEVER
         if job.draw is not None:
             job.work_ns = job.remaining_ns = job.draw(job.index)
         critical_ns = job.task.critical_ns

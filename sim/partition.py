@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Literal
 
 from sim.policy import NO_DEADLINE, JobFixedPriority, Policy
-from taskgen.errors import InputError, UsageError
+from taskgen.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,22 +24,6 @@ _MAX_JOBS = 10_000
 
 Fit = Literal["first-fit", "worst-fit"]
 FITS: tuple[Fit, ...] = ("first-fit", "worst-fit")
-
-
-def check_fit(fit: Fit, migration: str) -> Fit:
-    """Return the way to place tasks, or refuse one that is unknown or has nothing to place.
-
-    Raises:
-        UsageError: names the option and what is expected.
-    """
-    if fit not in FITS:
-        raise UsageError(f"partition: {fit!r} isn't supported, expected {' or '.join(FITS)}")
-    if fit != FITS[0] and migration == "global":
-        raise UsageError(
-            f"partition {fit} and migration global contradict each other",
-            hint="leave partition out, or choose migration partitioned",
-        )
-    return fit
 
 
 def affinity(task: Parameters, cores: int) -> int | None:
@@ -99,17 +83,20 @@ def partition(tasks: Sequence[Parameters], cores: int, policy: Policy, fit: Fit 
             order = sorted(order, key=lambda core: (utilization(members[core]), core))  # type: ignore[assignment]  # both are sequences of cores
         home = next((core for core in order if accepts([*members[core], task])), None)
         if home is None:
-            raise _fits_nowhere(task, tasks, cores, fit)
+            loads = [utilization([*others, task]) for others in members]
+            raise _fits_nowhere(task, tasks, fit, loads)
         homes[task.id] = home
         members[home].append(task)
     return homes
 
 
-def _fits_nowhere(task: Parameters, tasks: Sequence[Parameters], cores: int, fit: Fit) -> InputError:
-    total = sum((utilization([each]) for each in tasks), Fraction(0))
+def _fits_nowhere(task: Parameters, tasks: Sequence[Parameters], fit: Fit, loads: Sequence[Fraction]) -> InputError:
+    """Return the refusal of a task; `loads` are the utilizations that the cores would have with it."""
+    refused = sum(load <= 1 for load in loads)
+    analysis = f"; on {refused} of them the response-time analysis finds a miss, or no end" if refused else ""
     return InputError(
-        f"task {task.id}: fits on none of {cores} cores ({fit}; its utilization is {float(utilization([task])):.3f},"
-        f" the set's {float(total):.3f})",
+        f"task {task.id}: fits on none of {len(loads)} cores ({fit}; its utilization is"
+        f" {float(utilization([task])):.3f}, the set's {float(utilization(tasks)):.3f}{analysis})",
         hint="give the set more cores, the tasks cores and coreoffset (then nothing is tested), or migration global",
     )
 

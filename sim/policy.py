@@ -16,6 +16,7 @@ import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from sim.workload import NEVER
 from taskgen.errors import InputError
 from taskgen.parameters import LEAST_URGENT, NO_PRIORITY, Parameters
 from taskgen.units import NS_PER_MS
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 
 #: Ranks by deadline begin behind all fixed ones (which may be times, so below 2^63): one scale holds both bands.
 DEADLINE_BAND = 1 << 64
-#: The rank of a task without deadline among deadlines: behind all of them, equal among themselves.
-NO_DEADLINE = DEADLINE_BAND << 1
+#: The rank of a job without deadline among deadlines: behind all of them, equal among themselves.
+NO_DEADLINE = DEADLINE_BAND + NEVER
 
 
 class Policy:
@@ -147,8 +148,8 @@ class LeastLaxity(Policy):
     quantum_ns = 10 * NS_PER_MS
 
     def rank(self, job: "Job", now_ns: int) -> int:
-        """Return the laxity; the longest of all for a job without a deadline."""
-        return min(job.deadline_ns - now_ns - job.remaining_ns, NO_DEADLINE)
+        """Return the laxity; the longest of all, and the same, for each job without a deadline."""
+        return NO_DEADLINE if job.deadline_ns == NEVER else job.deadline_ns - now_ns - job.remaining_ns
 
 
 class Mixed(JobFixedPriority):

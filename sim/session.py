@@ -1,8 +1,7 @@
 """SimSession: the simulator behind the Session interface."""
 
-import copy
 import gc
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -19,20 +18,20 @@ from sim.core import Overheads
 from sim.execution import Execution, Work
 from sim.lifecycle import Overrun, Tie
 from sim.multicore import Multicore
-from sim.partition import Fit, check_fit, partition, refuse_affinity
+from sim.own import FAILURES, Process, bind, blaming, check_processes, fault, is_ready_made, policy_maker
+from sim.partition import Fit, partition, refuse_affinity
 from sim.partitioned import Partitioned
 from sim.policy import Policy, name_of
 from sim.processor import Processor
 from sim.recorder import Recorder
-from sim.support import check_supported, rows
+from sim.support import check_supported, duration_ns, rows
 from sim.workload import PANDABOARD, Workload, load
 from taskgen import registry
 from taskgen.errors import TaskgenError, UsageError
 from taskgen.events import Event
-from taskgen.registry import describe
 from taskgen.session import Capabilities, Plan, Session, Target
 from taskgen.trace import Job, Overhead, Trace
-from taskgen.units import Milliseconds, format_ms, to_ns
+from taskgen.units import Milliseconds
 
 # Event._make without its check of the length, which the processor keeps.
 _EVENT = partial(tuple.__new__, Event)
@@ -45,8 +44,6 @@ if TYPE_CHECKING:
 
 #: What simulates the cores: the first that can, from left to right.
 Model = Processor | Partitioned | Multicore | Taskloader
-#: A process of the user's own beside the cores: a SimPy generator function of (env, processor).
-Process = Callable[[simpy.Environment, Any], Generator[simpy.Event, Any, Any]]
 #: A plan, the policy that has been bound to it, and the core of each task (None where jobs migrate).
 _Bound = tuple[Plan, Policy, dict[int, int] | None]
 
@@ -103,19 +100,20 @@ class SimSession(Session):
         boards = isinstance(profile, str) and profile in GENERATIONS
         if cores is None:
             cores = 2 if boards else 1  # admission addresses the second core of a board
-        self.policy = _policy_class(policy, None if quantum_ms is None else to_ns(quantum_ms, "quantum_ms"))
+        self.policy = policy_maker(policy, quantum_ms)
         self.overheads = Overheads(
-            to_ns(scheduler_ms, "scheduler_ms"),
-            to_ns(context_switch_ms, "context_switch_ms"),
-            to_ns(migration_ms, "migration_ms"),
+            duration_ns(scheduler_ms, "scheduler_ms"),
+            duration_ns(context_switch_ms, "context_switch_ms"),
+            duration_ns(migration_ms, "migration_ms"),
         )
+        sample = self.policy()
         check_supported(
-            profile=profile, engine=engine, policy=name_of(self.policy()), cores=cores, migration=migration,
-            preemptive=preemptive, overrun=overrun, tie=tie, overheads=any(self.overheads),
+            profile=profile, engine=engine, policy=name_of(sample), cores=cores, migration=migration,
+            partition=partition, preemptive=preemptive, overrun=overrun, tie=tie, overheads=any(self.overheads),
         )  # fmt: skip
-        self.fit = check_fit(partition, migration)
-        if quantum_ms is not None and not preemptive:
-            raise UsageError("quantum_ms: nothing ends with a quantum where nothing preempts", hint="leave it out")
+        self.fit = partition
+        if not preemptive:
+            _refuse_quantum(sample, quantum_ms)
         self.partitioned = migration == "partitioned"
         self.preemptive = preemptive
         self.overrun: Overrun = overrun
@@ -123,9 +121,11 @@ class SimSession(Session):
         self.workload = _workload(workload)
         self.execution = Execution(execution)
         self.seed = seed
-        self.processes = processes
+        self.processes = check_processes(processes)
         self._bound: _Bound | None = None
         self.capabilities = replace(SimSession.capabilities, trace=trace, cores=cores)
+        if switches is not None and not isinstance(switches, Switches):
+            raise UsageError(f"switches: {switches!r:.60} is no sim.boards.Switches", hint="leave it out")
         self.switches = switches
         #: The generation of a board profile; None: `ideal`.
         self.generation: Generation | None = None
@@ -145,6 +145,15 @@ class SimSession(Session):
                 raise UsageError(f"profile: {target} and {given!r} contradict each other", hint="give the profile once")
         return cls.construct(options)
 
+    @classmethod
+    def check_target(cls, target: Target) -> None:
+        """Refuse a target whose options can't be honoured, before anything runs.
+
+        Raises:
+            UsageError: what `open` raises.
+        """
+        cls.open(target).close()
+
     def check(self, taskset: "TaskSet", **options: Any) -> Plan:
         """Return the plan of a run, or raise what is wrong with the set under this policy and workload."""
         plan = super().check(taskset, **options)
@@ -155,7 +164,7 @@ class SimSession(Session):
         works = self._works(plan).values()
         policy = self._bind(plan)
         self._bound = (plan, policy, self._homes(plan, policy))
-        own = self.processes or not _is_ready_made(policy)
+        own = self.processes or not is_ready_made(policy)
         fixed = all(isinstance(work, int) for work in works)
         return replace(plan, exact=plan.exact and fixed and not own and not any(self.overheads))
 
@@ -175,21 +184,15 @@ class SimSession(Session):
     def _homes(self, plan: Plan, policy: Policy) -> dict[int, int] | None:
         """Return the core of each task; None where jobs migrate."""
         if self.partitioned:
-            return partition(plan.tasks, self.capabilities.cores, policy, self.fit)
+            with blaming(policy):
+                return partition(plan.tasks, self.capabilities.cores, policy, self.fit)
         refuse_affinity(plan.tasks)
         return None
 
     def _bind(self, plan: Plan) -> Policy:
         """Return a policy of its own for a run: several may go on at the same time."""
         policy = self.policy()
-        try:
-            policy.bind(plan.tasks)
-        except TaskgenError:
-            raise
-        except Exception as error:
-            if _is_ready_made(policy):
-                raise
-            raise _users_fault(policy, error) from error
+        bind(policy, plan.tasks)
         return policy
 
     def events(self, plan: Plan) -> Generator[Event, None, None]:
@@ -279,12 +282,17 @@ class SimSession(Session):
             "horizon_ns": plan.horizon.time_ns, "overrun": self.overrun, "tie": self.tie, "seed": self.seed,
             "traced": self.capabilities.trace, "rows": rows,
         }  # fmt: skip
+        with blaming(policy):
+            return self._ideal(plan, policy, homes, **options)
+
+    def _ideal(self, plan: Plan, policy: Policy, homes: dict[int, int] | None, **options: Any) -> Model:
         cores = self.capabilities.cores
         env = simpy.Environment()
         if self.preemptive and not any(self.overheads):
             if cores == 1:
-                return (Processor if rows is None else Recorder)(env, plan.tasks, policy, self.work, **options)
-            if homes is not None and not self.processes and _is_ready_made(policy):
+                make = Processor if options["rows"] is None else Recorder
+                return make(env, plan.tasks, policy, self.work, **options)
+            if homes is not None and not self.processes and is_ready_made(policy):
                 return Partitioned(env, plan.tasks, policy, self.work, cores=cores, homes=homes, **options)
         return Multicore(
             env, plan.tasks, policy, self.work, cores=cores, homes=homes,
@@ -294,8 +302,9 @@ class SimSession(Session):
     def _steps(self, plan: Plan, model: Model) -> Generator[None, None, None]:
         """Step the environment until the run is over, yielding after each step."""
         env = model.env
-        for process in self.processes:
-            env.process(process(env, model))
+        with blaming(self.policy(), self.processes):
+            for process in self.processes:
+                env.process(process(env, model))
         while not model.over:
             if plan.stopped():
                 model.cut(model.now_ns)
@@ -308,11 +317,11 @@ class SimSession(Session):
             model.env.step()
         except EmptySchedule:  # a board that hangs before it started anything
             model.cut(model.now_ns)
-        except Exception as error:
+        except FAILURES as error:
             policy = self.policy()
-            if isinstance(error, TaskgenError) or (_is_ready_made(policy) and not self.processes):
+            if isinstance(error, TaskgenError) or (is_ready_made(policy) and not self.processes):
                 raise
-            raise _users_fault(policy, error) from error
+            raise fault(policy, self.processes, error) from error
 
 
 def simulate(taskset: "TaskSet", *, horizon_ms: Milliseconds | None = None, **options: Any) -> Trace:
@@ -336,18 +345,6 @@ def _by_end(job: Job) -> tuple[bool, int]:
     return (job.finish_ns is None, job.finish_ns or 0)
 
 
-def _is_ready_made(policy: Policy) -> bool:
-    return type(policy).__module__.startswith("sim.")
-
-
-def _users_fault(policy: Policy, error: Exception) -> UsageError:
-    """Return the error for a policy, or a process beside it, that raised: not the target's fault."""
-    return UsageError(
-        f"policy {type(policy).__name__} or a process beside it failed: {describe(error)}",
-        hint="run it with --debug to see where",
-    )
-
-
 @contextmanager
 def _collector_paused() -> Iterator[None]:
     """Pause the cyclic garbage collector: rows make no cycles, and to look for some doubles the time of a long run."""
@@ -360,29 +357,16 @@ def _collector_paused() -> Iterator[None]:
             gc.enable()
 
 
-def _policy_class(policy: str | Policy | type[Policy], quantum_ns: int | None) -> Callable[[], Policy]:
-    """Return what makes the policy of one run."""
-    found = registry.load("policies", policy) if isinstance(policy, str) else policy
-    if not isinstance(found, Policy) and not (isinstance(found, type) and issubclass(found, Policy)):
-        raise UsageError(f"policy {policy!r}: {found!r} is no sim.Policy", hint="derive the class from sim.Policy")
-    own_ns = found.quantum_ns
-    if own_ns is not None and (isinstance(own_ns, bool) or not isinstance(own_ns, int) or own_ns <= 0):
-        raise UsageError(f"policy {policy!r}: quantum_ns: {own_ns!r:.40}, expected whole nanoseconds > 0, or None")
-    if quantum_ns is not None and not (quantum_ns and own_ns):
-        what = "expected more than 0" if own_ns else f"policy {policy!r} has no quantum"
-        raise UsageError(f"quantum_ms: {format_ms(quantum_ns)}: {what}", hint="leave it out")
-
-    def make() -> Policy:
-        # An object given is a template: runs may go on in several threads, each with a policy of its own.
-        try:
-            made: Policy = found() if isinstance(found, type) else copy.copy(found)
-        except Exception as error:
-            raise UsageError(f"policy {policy!r}: making it failed: {describe(error)}") from error
-        if quantum_ns is not None:
-            made.quantum_ns = quantum_ns
-        return made
-
-    return make
+def _refuse_quantum(policy: Policy, quantum_ms: Milliseconds | None) -> None:
+    """Refuse a quantum where nothing preempts; `llf` has one, but does without."""
+    nothing = "nothing ends with a quantum where nothing preempts"
+    if quantum_ms is not None:
+        raise UsageError(f"quantum_ms: {nothing}", hint="leave it out")
+    if policy.quantum_ns is not None and not is_ready_made(policy):
+        raise UsageError(
+            f"policy {type(policy).__name__} has a quantum and preemptive False doesn't go with it: {nothing}",
+            hint="choose preemptive: True; or a policy with quantum_ns = None",
+        )
 
 
 def _workload(workload: str | Path | Workload | None) -> Workload:
@@ -394,5 +378,8 @@ def _workload(workload: str | Path | Workload | None) -> Workload:
         return load(workload)
     found = registry.load("workloads", str(workload))
     if not isinstance(found, Workload):
-        raise UsageError(f"workload {workload!r}: {found!r} is no sim.Workload")
+        raise UsageError(
+            f"workload {workload!r}: {found!r} is no sim.Workload",
+            hint="see `taskgen list workloads`, or give a TOML file",
+        )
     return found

@@ -5,8 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
 from sim.boards.generation import GENERATIONS
+from sim.partition import FITS
 from sim.policy import READY_MADE
-from taskgen.errors import UsageError
+from taskgen.errors import InputError, UsageError
+from taskgen.units import Milliseconds, to_ns
 
 #: More cores than any board has; decisions look at each of them.
 MAX_CORES = 1024
@@ -26,19 +28,21 @@ class Combination:
     policy: tuple[str, ...]
     cores: range
     migration: tuple[str, ...]
+    partition: tuple[str, ...]  #: how tasks without affinity are placed
     preemptive: tuple[bool, ...]
     overrun: tuple[str, ...]
     tie: tuple[str, ...]
     overheads: tuple[bool, ...]  #: whether a cost of scheduling may be more than 0
 
 
-def _ideal(policy: tuple[str, ...], *, preemptive: bool) -> Combination:
+def _ideal(policy: tuple[str, ...], *, migration: str, preemptive: bool) -> Combination:
     return Combination(
         profile=("ideal",),
         engine=("simpy",),
         policy=policy,
         cores=range(1, MAX_CORES + 1),
-        migration=("partitioned", "global"),
+        migration=(migration,),
+        partition=FITS if migration == "partitioned" else FITS[:1],  # the default, where nothing is placed
         preemptive=(preemptive,),
         overrun=("continue", "kill", "skip"),
         tie=("running", "index"),
@@ -53,6 +57,7 @@ _BOARDS = Combination(
     policy=("auto",),
     cores=range(1, MAX_BOARD_CORES + 1),
     migration=("partitioned",),
+    partition=FITS[:1],
     preemptive=(True,),
     overrun=("continue",),  # not looked at: each generation has a rule of its own
     tie=("running",),
@@ -60,8 +65,10 @@ _BOARDS = Combination(
 )
 
 SUPPORTED: tuple[Combination, ...] = (
-    _ideal(POLICIES, preemptive=True),
-    _ideal(_NO_QUANTUM_NEEDED, preemptive=False),
+    _ideal(POLICIES, migration="partitioned", preemptive=True),
+    _ideal(POLICIES, migration="global", preemptive=True),
+    _ideal(_NO_QUANTUM_NEEDED, migration="partitioned", preemptive=False),
+    _ideal(_NO_QUANTUM_NEEDED, migration="global", preemptive=False),
     _BOARDS,
 )
 
@@ -79,17 +86,36 @@ def check_supported(**options: object) -> None:
             go together.
     """
     for name, value in options.items():
-        supported = [getattr(row, name) for row in SUPPORTED]
-        if not any(_in(value, values) for values in supported):
-            known = list(dict.fromkeys(str(each) for values in supported if not _is_range(values) for each in values))
-            near = difflib.get_close_matches(str(value), known, n=1)
-            expected = " or ".join(dict.fromkeys(map(_show, supported))) if not known else " or ".join(known)
-            raise UsageError(
-                f"{name}: {value!r} isn't supported, expected {expected}",
-                hint=f"did you mean {near[0]}?" if near else "",
-            )
+        if not any(_in(value, getattr(row, name)) for row in SUPPORTED):
+            raise _unsupported(name, value, options)
     if not any(_holds(row, options) for row in SUPPORTED):
         raise _contradiction(options)
+
+
+def _unsupported(name: str, value: object, options: Mapping[str, object]) -> UsageError:
+    """Return the error for a value that no row holds, with what the rows of the same profile hold."""
+    same = [row for row in SUPPORTED if name != "profile" and _in(options.get("profile"), row.profile)]
+    supported = [getattr(row, name) for row in same or SUPPORTED]
+    known = list(dict.fromkeys(str(each) for values in supported if not _is_range(values) for each in values))
+    near = difflib.get_close_matches(str(value), known, n=1)
+    expected = " or ".join(known or dict.fromkeys(map(_show, supported)))
+    where = f" with profile {options['profile']}" if same and not known else ""
+    return UsageError(
+        f"{name}: {value!r:.60} isn't supported, expected {expected}{where}",
+        hint=f"did you mean {near[0]}?" if near else "see `taskgen list policies` for what goes together",
+    )
+
+
+def duration_ns(given_ms: Milliseconds, option: str) -> int:
+    """Return a time that an option gives, in ns.
+
+    Raises:
+        UsageError: it is none, or can't be; the fault is the option's, not a task-set's.
+    """
+    try:
+        return to_ns(given_ms, option)
+    except InputError as error:
+        raise UsageError(str(error), hint=error.hint or f"give {option} in milliseconds, 0 or more") from None
 
 
 def _contradiction(options: Mapping[str, object]) -> UsageError:

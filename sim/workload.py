@@ -129,10 +129,14 @@ def load(path: str | Path) -> Workload:
     path = Path(path)
     try:
         document = tomllib.loads(path.read_text("utf-8"), parse_float=Decimal)
-    except OSError as error:
-        raise UsageError(f"{path}: can't be read: {error.strerror or error}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, ArithmeticError) as error:
         raise UsageError(f"{path}: is no TOML: {error}") from None
+    except OSError as error:
+        raise UsageError(
+            f"{path}: can't be read: {error.strerror or error}", hint="name a workload table, a TOML file"
+        ) from None
+    except ValueError as error:  # no path at all
+        raise UsageError(f"{str(path)!r:.80}: {error}", hint="name a workload table, a TOML file") from None
     return Workload(
         path.stem, {name: _program(value, f"{path}: [{name}]", path.parent) for name, value in document.items()}
     )

@@ -30,6 +30,7 @@ KINDS = {
     "workloads": "workload",
     "commands": "command",
     "discovery": "discovery",
+    "replays": "replay",
     "power": "power driver",
 }
 

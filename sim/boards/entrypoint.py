@@ -32,6 +32,11 @@ class EntryPoint:
         self.dead = False  #: it serves nobody any more, and no call returns
         kernel.env.process(self._serve())
 
+    @property
+    def idle(self) -> bool:
+        """Whether it waits for requests, with all of them served."""
+        return self._idle is not None
+
     def post(self, handler: Handler) -> None:
         """Let the thread serve this request after all earlier ones."""
         self._requests.append(handler)

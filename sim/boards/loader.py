@@ -156,6 +156,11 @@ class Loader(Endings):
         else:
             yield from self.release(task, thread)
 
+    @property
+    def walking(self) -> bool:
+        """Whether the start thread is still on its way through the queue."""
+        return self._starter is not None and not self._starter.idle
+
     def _start_blocking(self, tasks: Sequence[ManagedTask], thread: Thread) -> Steps:  # noqa: ARG002
         """G4: the entry point itself sleeps, so no release is served before the last offset is over."""
         for task in tasks:

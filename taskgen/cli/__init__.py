@@ -18,8 +18,10 @@ import typer
 
 from taskgen import __version__, registry
 from taskgen.cli.listing import list_names
+from taskgen.cli.once import Once
+from taskgen.cli.replay import replay
 from taskgen.cli.run import run
-from taskgen.errors import TaskgenError
+from taskgen.errors import TaskgenError, UsageError
 
 P = ParamSpec("P")
 
@@ -44,11 +46,35 @@ def make_app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_main_options)
-    app.command("run")(_quiet(run))
-    app.command("list")(_quiet(list_names))
-    for name in registry.entries("commands"):
-        app.add_typer(registry.load("commands", name), name=name)
+    ours: dict[str, Callable[..., int | None]] = {"run": run, "list": list_names, "replay": replay}
+    for name, command in ours.items():
+        app.command(name, cls=Once)(_quiet(command))
+    for name in [each for each in registry.entries("commands") if each not in ours]:
+        _add_plug_in(app, name)
     return app
+
+
+def _add_plug_in(app: typer.Typer, name: str) -> None:
+    """Add a command of a package; a broken one breaks when it is asked for, and nothing else."""
+    hint = "the fault is in the package that brings the command"
+    try:
+        found = registry.load("commands", name)
+        if not isinstance(found, typer.Typer):
+            raise UsageError(f"command {name!r}: {found!r:.60} is no typer.Typer", hint=hint)
+        typer.main.get_group(found)  # what can't become a command says so here
+    except UsageError as error:
+        broken = error
+    except Exception as error:  # noqa: BLE001  # a package's own functions, with parameters of any type
+        broken = UsageError(f"command {name!r}: making it failed: {registry.describe(error)}", hint=hint)
+    else:
+        app.add_typer(found, name=name)
+        return
+
+    def fail() -> None:
+        raise broken
+
+    everything = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
+    app.command(name, help=f"Broken: {broken}", context_settings=everything)(fail)
 
 
 def _version(value: bool) -> None:  # typer calls it so

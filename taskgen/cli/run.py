@@ -15,9 +15,11 @@ from typing import IO, Any
 import typer
 
 from taskgen import registry, tasksets
+from taskgen.boards import session_class, takes
 from taskgen.cli import options
 from taskgen.cli.outcome import Drawings, Outcome, TextSink, Unheard
 from taskgen.distributor import Distributor
+from taskgen.distributor.health import Health
 from taskgen.distributor.source import Work
 from taskgen.errors import InputError, TaskgenError, UsageError
 from taskgen.inventory import load as inventory_of
@@ -32,6 +34,17 @@ from taskgen.store.asked import run_asked
 from taskgen.targets import expand
 from taskgen.taskset import TaskSet
 from taskgen.variants import Variants
+
+#: What messages of sessions say, and what the user has to write; the other flags are called like their options.
+_FLAGS = {
+    "preemptive: True": "no --non-preemptive",
+    "preemptive False": "--non-preemptive",
+    "context_switch_ms": "--context-switch",
+    "scheduler_ms": "--scheduler-cost",
+    "migration_ms": "--migration-cost",
+    "quantum_ms": "--quantum",
+    "wire_log": "--wire-log",
+}
 
 
 def run(  # one parameter per option of the command line
@@ -118,11 +131,12 @@ def run(  # one parameter per option of the command line
         started = None if ledger is None else ledger.started
         writer = None if document is None else ResultWriter(document, " ".join(names), seed, started=started)
         outcome = Outcome(writer, drawings, ledger)
+        outcome.health = lambda: distributor.health
         if outcome.runs:
             typer.echo(f"resumed: {outcome.runs} variants have their result already", err=True)
             total = None if total is None else total - outcome.runs
         matters = check or output is not None or drawings.wanted or store is not None
-        distributor.monitors[:] = [outcome, *_monitors(monitor or [], total, needed=not matters)]
+        distributor.monitors[:] = [outcome, *_monitors(monitor or [], distributor, total, needed=not matters)]
         try:
             distributor.start(work, goal, horizon_ms=horizon, seed=seed, limit=limit, ledger=ledger)
             distributor.close()
@@ -139,6 +153,7 @@ def run(  # one parameter per option of the command line
             distributor.close()
             failure = error
         outcome.end(complete=failure is None)
+        _tell_of_lost_targets(distributor)
     if failure is not None:
         raise _with_source(failure, file or [])
     drawings.draw()
@@ -246,17 +261,44 @@ def _targets(
         kind = registry.load("sessions", target.session)
         seeded = "seed" in inspect.signature(kind).parameters
         result.append(replace(target, options={**target.options, "seed": seed}) if seeded else target)
+    for target in result:  # all of them, before anything runs on the first
+        _check_options(target)
     return result
 
 
-def _monitors(names: list[str], total: float | None, *, needed: bool) -> list[Monitor]:
+def _check_options(target: Target) -> None:
+    """Refuse options that the session of a target doesn't know, or says that it can't honour."""
+    kind = session_class(target.session)
+    if kind is None:
+        return
+    try:
+        for option in target.options:
+            if not takes(kind, option):
+                raise UsageError(
+                    f"{target}: {kind.__name__} takes no option {option!r}", hint="leave it out, or that target"
+                )
+        check_target = getattr(kind, "check_target", None)
+        if check_target is not None:
+            check_target(target)
+    except UsageError as error:
+        raise type(error)(_in_flags(str(error)), hint=_in_flags(error.hint)) from error
+
+
+def _in_flags(text: str) -> str:
+    """Name options as the command line does, where a session calls them otherwise."""
+    for option, flag in _FLAGS.items():
+        text = text.replace(option, flag)
+    return text
+
+
+def _monitors(names: list[str], distributor: Distributor, total: float | None, *, needed: bool) -> list[Monitor]:
     """Return the monitors; where something else is wanted, too, they may lose their reader without ending the work."""
     monitors = [_monitor(name) for name in names] or [StdOutMonitor()]
     watched = any(isinstance(monitor, ProgressMonitor) for monitor in monitors)
     if not needed:
         monitors = [Unheard(monitor) for monitor in monitors]
     if total != 1 and not watched and sys.stderr.isatty():
-        monitors.append(ProgressMonitor(total))
+        monitors.append(ProgressMonitor(total, health=lambda: distributor.health))
     return monitors
 
 
@@ -278,6 +320,14 @@ def _with_source(error: TaskgenError, files: list[Path]) -> TaskgenError:
     if len(files) == 1 and isinstance(error, InputError) and str(files[0]) not in str(error):
         return InputError(f"{error} ({files[0]})", hint=error.hint)
     return error
+
+
+def _tell_of_lost_targets(distributor: Distributor) -> None:
+    """Name the targets that were given up though others went on."""
+    rows = distributor.health
+    for row in rows:
+        if row.health in {Health.BAD, Health.QUARANTINED} and len(rows) > 1:
+            typer.echo(f"{row.target}: {row.health}, failed {row.failures} times in a row: {row.reason}", err=True)
 
 
 def _check_detached(distributor: Distributor, outcome: Outcome) -> None:

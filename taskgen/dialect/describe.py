@@ -13,6 +13,9 @@ from taskgen.errors import Unsupported
 from taskgen.parameters import LEAST_URGENT, NO_PRIORITY, UNKNOWN_EXECUTION_MS, Parameters
 from taskgen.units import NS_PER_MS, format_ms, short
 
+#: What needs no copy.
+_ATOMS = frozenset({int, str, float, bool})
+
 
 def describe(task: Parameters, row: BoardRow) -> dict[str, Any]:
     """Return the elements of one task for boards of a generation, with what they need and the task leaves out.
@@ -22,7 +25,7 @@ def describe(task: Parameters, row: BoardRow) -> dict[str, Any]:
     Raises:
         Unsupported: a value can't be expressed in the board's numbers; names task, key and value.
     """
-    elements = copy.deepcopy(dict(task.attributes))
+    elements = {key: value if type(value) in _ATOMS else copy.deepcopy(value) for key, value in task.attributes.items()}
     elements["id"] = task.id
     for key, time_ns, unit_ns in _times(task, row):
         fault = _number_fault(time_ns, unit_ns)

@@ -24,6 +24,7 @@ def _dialect(row: BoardRow) -> Dialect:
         edf_only=row.edf == "lowest",
         ignored=tuple(key for key, holds in not_read.items() if holds),
         endless=ENDLESS if row.jobs_limit == "limit" else None,
+        late=row.jobs_limit == "odd",
         single=row.single,
         board=True,
     )

@@ -25,6 +25,7 @@ _FAR = 100_000
 _U32 = 1 << 32
 _LONGEST_MS = LONGEST_NS // NS_PER_MS
 _OTHER_DEADLINE = "deadline beside another priority than that of EDF"
+_LATE = "with numberofjobs 1 a period late: read as 2, which does the same there"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,8 @@ class Dialect:
     ignored: tuple[str, ...] = ()
     #: The `numberofjobs` of a task without end, where none or 0 means that it never starts.
     endless: int | None = None
+    #: Any `numberofjobs` but 0 is one release, a period late; 0 is one at once.
+    late: bool = False
     #: A period of 0 means one job; else such a task never starts.
     single: bool = True
     #: A board reads whole numbers only, and a missing element as 0.
@@ -64,7 +67,9 @@ class Dialect:
         result = [self._read(task, label_of(task, position), notes) for position, task in enumerate(tasks)]
         idle = sorted(notes.keys() & {*self.ignored, _OTHER_DEADLINE})
         told = [f"{self.name} boards don't act on {', '.join(idle)}: left out"] if idle else []
-        told += [f"{self.name} boards never start a task {note}" for note in notes if note not in idle]
+        told += [f"{self.name} boards never start a task {note}" for note in notes if note not in {*idle, _LATE}]
+        if _LATE in notes:
+            told.append(f"{self.name} boards release a task {_LATE}")
         if self.renumbers and _has_equal_ids(result):
             told.append("equal ids: the tasks are numbered by position")
             result = [{**task, "id": position} for position, task in enumerate(result)]
@@ -85,6 +90,8 @@ class Dialect:
             self._read_priority(new, label, notes)
         if self.endless is not None:
             self._read_jobs(new, notes)
+        elif self.late and "numberofjobs" in new:
+            self._read_late(new, notes)
         return new
 
     def _read_priority(self, task: dict[str, Any], label: str, notes: dict[str, None]) -> None:
@@ -140,6 +147,19 @@ class Dialect:
         else:
             task["numberofjobs"] = _each(jobs, "numberofjobs", "", lambda each: 0 if each == self.endless else each)
 
+    def _read_late(self, task: dict[str, Any], notes: dict[str, None]) -> None:
+        """Translate 1, which is our word for one job at once; 2 says on the board what the file's 1 does."""
+        single = _is_zero(task.get("period", 0))  # a period late is at once then
+
+        def read(jobs: object) -> object:
+            if jobs != 1 or isinstance(jobs, bool):
+                return jobs
+            if not single:
+                notes[_LATE] = None
+            return 0 if single else 2
+
+        task["numberofjobs"] = _each(task["numberofjobs"], "numberofjobs", "", read)
+
     def write(self, tasks: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Translate the tasks of a set to this dialect.
 
@@ -158,6 +178,10 @@ class Dialect:
             self._write_priority(new, label)
         if self.endless is not None:
             self._write_jobs(new, label)
+        elif self.late and "numberofjobs" in new:
+            new["numberofjobs"] = _each(
+                new["numberofjobs"], "numberofjobs", label, lambda each: 0 if each == 1 else each
+            )
         for key in TIMES:
             unit = self.units.get(key, 0)
             if key in new and (unit or self.board):

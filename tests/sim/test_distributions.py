@@ -176,7 +176,7 @@ def test_a_line_serves_wherever_a_table_does() -> None:
         ("discrete:0.5=x", "'x' is no number"),
         ("discrete:0.5=-1", "weights[0]: -1 is out of range"),
         ("recording:nowhere.txt", "file: nowhere.txt: can't be read"),
-        ("recording:", "values_ms: missing"),
+        ("recording:", "0 words, expected FILE or FILE,COLUMN"),
     ],
 )
 def test_what_is_no_line_is_refused_with_one_line(line: str, message: str) -> None:

@@ -106,6 +106,7 @@ def test_a_recording_is_replayed_in_its_order() -> None:
 def test_a_recording_may_be_a_file(tmp_path: Path) -> None:
     (tmp_path / "times.txt").write_text("1.5\n2\n\n")
     (tmp_path / "times.csv").write_text("run,ms\n1,3\n2,\n3,4.25\n")
+    (tmp_path / "empty.csv").write_text("run,ms\n")
     table = {"kind": "recording", "order": "sequence"}
     plain = distribution(table | {"file": "times.txt"}, "test", tmp_path)
     assert plain == distribution(table | {"values_ms": [Decimal("1.5"), 2]}, "test")
@@ -115,10 +116,14 @@ def test_a_recording_may_be_a_file(tmp_path: Path) -> None:
         ({"file": "nowhere.txt"}, "can't be read"),
         ({"file": "times.csv"}, "expected a number of milliseconds per line"),
         ({"file": "times.csv", "column": "s"}, "has no column 's'"),
+        ({"file": "empty.csv", "column": "s"}, "has no column 's'"),
+        ({"file": "empty.csv", "column": "ms"}, "expected at least one value"),
+        ({"file": "\0"}, "embedded null byte"),
         ({"file": "times.csv", "values_ms": [1]}, "file and values_ms contradict each other"),
     ):
-        with pytest.raises(UsageError, match=message):
+        with pytest.raises(UsageError, match=message) as caught:
             distribution(table | wrong, "test", tmp_path)
+        assert caught.value.hint
 
 
 # -- where it is given -----------------------------------------------------------------------------------------------
@@ -196,6 +201,9 @@ def test_where_execution_times_vary_no_horizon_is_exact() -> None:
         ({"kind": "discrete", "values_ms": 3}, "values_ms: 3 is no list"),
         ({"kind": "discrete", "values_ms": [1], "weights": [1, 2]}, "expected one for each value"),
         ({"kind": "recording", "values_ms": [1], "order": "backwards"}, "order: 'backwards' is out of range"),
+        ({"kind": "discrete", "values_ms": [1], "weights": [-1]}, "weights[0]: -1 is out of range, expected a number"),
+        ("recording:a.csv,ms,sequence", "3 words, expected FILE or FILE,COLUMN"),
+        ("recording:", "0 words, expected FILE or FILE,COLUMN"),
         ({0: {"kind": "uniform"}}, "execution: 0: low_ms, high_ms: missing"),
     ],
 )

@@ -1,5 +1,6 @@
 """Several cores: published examples, the rules of placement, processes beside the cores, stopping."""
 
+import itertools
 from collections.abc import Generator
 from typing import Any
 
@@ -230,9 +231,14 @@ def test_the_table_says_what_works() -> None:
     table = SimSession.support()
     assert table == support.rows()
     assert list(table[0]) == [
-        "profile", "engine", "policy", "cores", "migration", "preemptive", "overrun", "tie", "overheads",
+        "profile", "engine", "policy", "cores", "migration", "partition", "preemptive", "overrun", "tie", "overheads",
     ]  # fmt: skip
     assert all(isinstance(value, str) and value for row in table for value in row.values())
+
+
+class ByRelease(Policy):
+    def rank(self, job: Any, now_ns: int) -> Any:
+        return job.release_ns
 
 
 def test_every_row_of_the_table_runs() -> None:
@@ -243,12 +249,10 @@ def test_every_row_of_the_table_runs() -> None:
         if "ideal" not in row.profile:
             continue
         for policy in row.policy:
-            for migration in row.migration:
-                options = {"cores": 2, "migration": migration, "preemptive": row.preemptive[0]}
-                name: Any = policy if policy != "own" else Policy
-                session = SimSession(policy=name, **options)  # type: ignore[arg-type]  # names from the table
-                if policy != "own":
-                    assert session.jobs(tasks, horizon_ms=12).jobs
+            for migration, partition in itertools.product(row.migration, row.partition):
+                options: Any = {"migration": migration, "partition": partition, "preemptive": row.preemptive[0]}
+                name: Any = policy if policy != "own" else ByRelease
+                assert SimSession(policy=name, cores=2, **options).jobs(tasks, horizon_ms=12).jobs
 
 
 def test_a_core_is_idle_only_when_its_own_queue_is_empty() -> None:

@@ -205,6 +205,15 @@ def test_what_fits_nowhere_is_refused_with_one_line() -> None:
     assert "more cores" in caught.value.hint
 
 
+def test_where_the_analysis_refuses_what_has_room_it_says_so() -> None:
+    """Utilization is no reason then: D is too short beside the longer job of higher rank."""
+    urgent = [share(50, priority=0, cores=2, coreoffset=core) for core in range(2)]
+    with pytest.raises(InputError) as caught:
+        simulate(TaskSet([*urgent, share(1, priority=1, deadline=20)]), policy="fp", cores=2)
+    assert "its utilization is 0.010" in str(caught.value)
+    assert "on 2 of them the response-time analysis finds a miss" in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("options", "attributes", "message", "hint"),
     [

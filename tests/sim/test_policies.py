@@ -94,6 +94,25 @@ def test_equal_laxity_keeps_the_running_job() -> None:
     assert spans(simulate(single(6, 6, deadline=20), policy="llf", quantum_ms=20)) == [(0, 0, 6), (1, 6, 12)]
 
 
+@pytest.mark.parametrize("options", [{}, {"cores": 1, "scheduler_ms": 0.001}, {"migration": "global"}], ids=str)
+def test_laxity_is_the_same_for_all_jobs_without_deadline(options: dict[str, Any]) -> None:
+    """However long they are, and whenever they arrive: equal laxity keeps the running job."""
+    together = simulate(single(20, 30), policy="llf", **options)
+    assert [int(each) for each in finished(together)] == [20, 50]
+    later = TaskSet([{"executiontime": 4, "period": 0}, {"executiontime": 5, "period": 0, "offset": 1}])
+    one_by_one = simulate(later, policy="llf", quantum_ms=1, **options)
+    assert [int(each) for each in finished(one_by_one)] == [4, 9]
+    for trace in (together, one_by_one):
+        assert [job.preemptions for job in trace.jobs] == [0, 0]
+
+
+def test_a_job_without_deadline_can_wait_longer_than_any_other() -> None:
+    tasks = TaskSet(
+        [{"executiontime": 9, "period": 0}, {"executiontime": 1, "period": 0, "deadline": 10**9, "offset": 1}]
+    )
+    assert spans(simulate(tasks, policy="llf")) == [(0, 0, 1), (1, 1, 2), (0, 2, 10)]
+
+
 @pytest.mark.parametrize("policy", ["fifo", "llf"])
 def test_without_preemption_the_choice_is_made_at_completions(policy: str) -> None:
     tasks = TaskSet(

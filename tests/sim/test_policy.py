@@ -1,7 +1,7 @@
 """Policies: the ready-made ones, and a user's own."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import given, settings
@@ -193,12 +193,13 @@ class Watching(Policy):
 
     dynamic = True
 
-    def __init__(self) -> None:
-        self.ids: list[int] = []
-        self.seen: list[tuple[int, ...]] = []
+    ids: ClassVar[list[int]] = []
+    seen: ClassVar[list[tuple[int, ...]]] = []
 
     def bind(self, tasks: Any) -> None:
-        self.ids += [task.id for task in tasks]
+        self.ids.clear()
+        self.seen.clear()
+        self.ids.extend(task.id for task in tasks)
 
     def rank(self, job: Any, now_ns: int) -> Any:
         times = (now_ns, job.release_ns, job.deadline_ns, job.remaining_ns)
@@ -207,7 +208,7 @@ class Watching(Policy):
 
 
 def test_a_policy_sees_the_job_as_it_is_at_the_decision() -> None:
-    policy = Watching()
+    policy = Watching
     simulate(
         TaskSet([{"executiontime": 4, "period": 20, "deadline": 9}, {"executiontime": 1, "period": 20, "offset": 3}]),
         policy=policy,

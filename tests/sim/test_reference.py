@@ -21,8 +21,6 @@ from taskgen.parameters import parameters_of
 from taskgen.units import NS_PER_MS
 
 INFINITE = 10**9
-NO_DEADLINE = 10**8  # far away, the same for all: so is a laxity without deadline
-
 Tasks = list[dict[str, Any]]
 Options = dict[str, Any]
 
@@ -43,7 +41,8 @@ class RefJob:
 
     @property
     def deadline(self) -> int:
-        return self.release + (self.task.get("deadline") or self.task["period"] or NO_DEADLINE)
+        relative = self.task.get("deadline") or self.task["period"]
+        return self.release + relative if relative else INFINITE
 
 
 @dataclass(eq=False)
@@ -175,7 +174,7 @@ class Reference:
             "edf": (0, job.deadline),
             "fifo": (0, job.release),
             "rr": (0, job.place),
-            "llf": (0, job.deadline - self.now - job.left),
+            "llf": (0, INFINITE if job.deadline == INFINITE else job.deadline - self.now - job.left),
         }[self.policy]
 
     def look(self, core: RefCore) -> None:
@@ -297,7 +296,7 @@ def cases(draw: st.DrawFn, /, **fixed: Any) -> tuple[Tasks, Options]:
         "overrun": draw(st.sampled_from(["continue", "kill", "skip"])),
         "quantum": draw(st.integers(1, 5)),
         "overheads": {kind: draw(cost) for kind in ("scheduler", "context_switch", "migration")},
-    } | fixed
+    } | {key: draw(value) if isinstance(value, st.SearchStrategy) else value for key, value in fixed.items()}
     if options["policy"] == "rr":
         options["preemptive"] = True
     return draw(descriptions(options["cores"])), options
@@ -364,6 +363,20 @@ def test_every_job_and_every_overhead_agrees_with_the_reference(case: tuple[Task
 def test_so_it_does_without_overheads(case: tuple[Tasks, Options], horizon: int) -> None:
     """Here the fast models of one core and of several partitioned ones take over."""
     check(*case, horizon)
+
+
+@warned
+@settings(max_examples=150, deadline=None)
+@given(case=cases(policy=st.sampled_from(["edf", "llf"])), horizon=st.integers(0, 40), kept=st.sets(st.integers(0, 5)))
+def test_so_it_does_where_jobs_have_no_deadline(case: tuple[Tasks, Options], horizon: int, kept: set[int]) -> None:
+    """Single jobs, most of them without deadline: they are equal, however long they are and whenever they came."""
+    tasks, options = case
+    for task in tasks:
+        task["period"] = 0
+        task.pop("numberofjobs", None)
+        if task["id"] not in kept:
+            task.pop("deadline", None)
+    check(tasks, options, horizon)
 
 
 def check(tasks: Tasks, options: Options, horizon: int) -> None:

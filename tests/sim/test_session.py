@@ -71,7 +71,11 @@ def test_it_keeps_the_promises_of_every_session(options: dict[str, Any]) -> None
         ({"policy": "rr", "preemptive": False}, "policy rr and preemptive False don't go together", "preemptive: True"),
         ({"policy": "llf", "preemptive": False, "quantum_ms": 2}, "nothing ends with a quantum", "leave it out"),
         ({"partition": "best-fit"}, "partition: 'best-fit' isn't supported, expected first-fit or worst-fit", ""),
-        ({"partition": "worst-fit", "migration": "global"}, "worst-fit and migration global contradict", "partitioned"),
+        ({"partition": "worst-fit", "migration": "global"}, "partition worst-fit don't go together", "partitioned"),
+        ({"partition": "worst-fit", "profile": "G1"}, "profile G1 and partition worst-fit don't go together", "ideal"),
+        ({"cores": 2000}, "cores: 2000 isn't supported, expected 1..1024 with profile ideal", "list policies"),
+        ({"cores": 2000, "profile": "G1"}, "cores: 2000 isn't supported, expected 1..8 with profile G1", "policies"),
+        ({"scheduler_ms": float("inf")}, "scheduler_ms: inf is not a finite number", "in milliseconds"),
         ({"overrun": "kil"}, "overrun: 'kil' isn't supported, expected continue or kill or skip", "did you mean kill?"),
         ({"tie": "fifo"}, "tie: 'fifo' isn't supported, expected running or index", ""),
         ({"context_switch_ms": -0.1}, "context_switch_ms: -0.1 is negative", ""),
@@ -490,8 +494,9 @@ def test_a_policy_object_is_a_template() -> None:
 @pytest.mark.parametrize("quantum_ns", [0, -5, 1e6 / 3, True])
 def test_a_quantum_is_whole_nanoseconds(quantum_ns: Any) -> None:
     policy = type("Odd", (Shared,), {"quantum_ns": quantum_ns})
-    with pytest.raises(UsageError, match=r"quantum_ns: .*expected whole nanoseconds > 0"):
+    with pytest.raises(UsageError, match=r"quantum_ns: .*expected whole nanoseconds > 0") as caught:
         SimSession(policy=policy)
+    assert "2 ms are 2_000_000" in caught.value.hint
 
 
 def test_a_bug_in_a_policy_is_its_authors_fault() -> None:

@@ -176,6 +176,8 @@ def test_what_is_no_table_is_refused_with_its_place(tmp_path: Path, text: str, m
 
 
 def test_a_table_that_is_not_there_or_no_text(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="embedded null byte"):
+        load("\0.toml")
     with pytest.raises(UsageError, match=r"nowhere\.toml: can't be read: No such file"):
         load(tmp_path / "nowhere.toml")
     path = tmp_path / "noise.toml"

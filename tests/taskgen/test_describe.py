@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from taskgen import dialect
 from taskgen.dialect import BOARDS, BoardRow, board, describe, describe_all, inexpressible
 from taskgen.errors import Unsupported, UsageError
 from taskgen.parameters import parameters_of
@@ -133,8 +134,25 @@ def test_jobs_where_they_mean_nothing_or_something_else() -> None:
     """wire-protocol 2.2: 'not read' on G1 and G1p, so it does no harm; 6.3: G1o has a mode for 0."""
     assert sent("G1o", period=9)["numberofjobs"] == 0
     assert [sent("G1o", period=9, numberofjobs=jobs)["numberofjobs"] for jobs in (1, 4)] == [0, 4]
-    assert sent("G1", period=9, numberofjobs=4)["numberofjobs"] == 4
-    assert "numberofjobs" not in sent("G1p", period=9)
+
+
+@pytest.mark.parametrize(("period", "jobs"), [(0, 0), (0, 1), (9, 0), (9, 1), (9, 2), (9, 7)])
+def test_on_g1o_a_file_says_what_a_session_sends(period: int, jobs: int) -> None:
+    """wire-protocol 6.3: 0 is one release at once; any other number is one release, a period later."""
+    g1o = dialect.get("G1o")
+    (written,) = g1o.write([{"id": 0, "priority": 1, "period": period, "numberofjobs": jobs}])
+    assert written["numberofjobs"] == sent("G1o", priority=1, period=period, numberofjobs=jobs)["numberofjobs"]
+
+
+@pytest.mark.parametrize(
+    ("period", "raw", "late"), [(0, 0, False), (0, 1, False), (9, 0, False), (9, 1, True), (9, 7, True)]
+)
+def test_on_g1o_what_a_file_says_is_what_is_sent(period: int, raw: int, late: bool) -> None:
+    """A late release of the file is late on the board; with period 0 a period later is at once."""
+    (read,), notes = dialect.get("G1o").read([{"id": 0, "priority": 1, "period": period, "numberofjobs": raw}])
+    assert (sent("G1o", **read)["numberofjobs"] > 0) == late
+    told = ["G1o boards release a task with numberofjobs 1 a period late: read as 2, which does the same there"]
+    assert notes == (told if (period, raw) == (9, 1) else [])
 
 
 @EACH

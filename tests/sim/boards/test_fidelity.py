@@ -186,6 +186,14 @@ def test_missed_targets_are_named() -> None:
     ]
 
 
+def test_without_rows_nothing_is_met(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert shortfalls([]) == ["agreement in total: there is no row with a known outcome and an index above 0"]
+    empty = tmp_path / "empty.csv"
+    empty.write_text("run,index,position\n")
+    assert main([str(empty)]) == 2
+    assert capsys.readouterr() == ("", f"{empty}: no recordings: it has no rows\n")
+
+
 def test_a_missing_file_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["nowhere.csv"]) == 2
     assert capsys.readouterr().err.splitlines() == ["nowhere.csv: can't be read: No such file or directory"]
