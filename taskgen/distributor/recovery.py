@@ -9,7 +9,6 @@ from taskgen.distributor.handout import Handout
 from taskgen.distributor.health import Care, Remedy, Sign
 from taskgen.distributor.items import reason_of
 from taskgen.distributor.probes import PROBES
-from taskgen.errors import ConnectError
 from taskgen.power import Switch
 from taskgen.session import Session, Target
 
@@ -67,7 +66,9 @@ class Recovery:
         if answers:
             self._handout.note(self._index, Sign.ANSWERED)
         elif not self._handout.ending:  # what was stopped has no answer to give
-            self._handout.note(self._index, Sign.SILENT, str(ConnectError(f"{self._target} doesn't answer")))
+            # Why it failed first tells more than that it is silent since.
+            reason = self._handout.condition(self._index).reason or f"{self._target} doesn't answer"
+            self._handout.note(self._index, Sign.SILENT, reason)
         return answers
 
     def _rest_and_probe(self) -> bool:

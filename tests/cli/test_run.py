@@ -238,7 +238,6 @@ BAD = [
     (["run", "-t", "sets.py:rm", "--workload", "missing.toml"], "missing.toml"),
     (["run", "-t", "sets.py:rm", "-m", "stdot"], "stdout"),
     (["run", "-t", "sets.py:rm", "-s", "simm"], "sim"),
-    (["run", "-t", "sets.py:rm", "127.0.0.1"], "127.0.0.1"),
     (["run", "-t", "sets.py:rm", "simm"], "sim"),
     (["run", "-t", "sets.py:rm", "--binaries", "none"], "binaries"),
     (["run", "-t", "sets.py:rm", "-o", "missing/folder/x.json"], "missing/folder"),
@@ -249,6 +248,13 @@ BAD = [
     (["list", "planets"], "planets"),
     (["lst"], "lst"),
 ]
+
+
+def test_a_board_that_nobody_finds_is_no_verdict(run: Run) -> None:
+    """Nobody listens on port 1: exit code 75, and the variant's line says why."""
+    code, out, err = run("run", "-t", "sets.py:rm", "127.0.0.1", "-p", "1")
+    assert (code, err) == (75, "")
+    assert "FAILED: no target left: 127.0.0.1:1: nobody accepts a connection: Connection refused" in out
 
 
 @pytest.mark.parametrize(("arguments", "named"), BAD, ids=[" ".join(arguments) for arguments, _ in BAD])
@@ -519,7 +525,7 @@ def test_several_cores_with_overheads(run: Run) -> None:
     ("arguments", "named"),
     [
         (["--migration", "global", "--partition", "worst-fit"], "partition"),
-        (["--context-switch", "-1"], "context_switch_ms"),
+        (["--context-switch", "-1"], "--context-switch"),
         (["--policy", "rm", "--quantum", "3"], "quantum"),
         (["--policy", "rr", "--non-preemptive"], "rr"),
         (["--profile", "G4", "--policy", "edf"], "edf"),
