@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from hil.board.engine import ENGINES
+from hil.board.interrupt import ctrl_c
 from hil.board.kinds import Layer, table
 from hil.board.listening import LOOPBACK, describe, is_loopback
 from hil.board.options import BoardOptions
@@ -85,7 +86,7 @@ def serve(  # one parameter per option of the command line
         generation=generation, count=count, speed=speed, listen=listen, port=port, faults=tuple(fault or ()),
         workload=workload, seed=seed, cores=cores, engine=engine,
     )  # fmt: skip
-    with options.server() as server:
+    with options.server() as server, ctrl_c(server):
         addresses = [station.address for station in server.stations]
         if as_json:
             typer.echo(json.dumps(document(options, addresses)))
@@ -113,7 +114,7 @@ def proxy(
     """
     del debug  # main() looks at it
     options = ProxyOptions(target, tuple(fault or ()), seed, listen, port)
-    with options.relay() as relay:
+    with options.relay() as relay, ctrl_c(relay):
         if as_json:
             host, number = relay.address
             typer.echo(json.dumps({"target": target, "host": host, "port": number}))
