@@ -77,6 +77,7 @@ COMMANDS: Final[Mapping[type, Command]] = MappingProxyType(
 GO_SEND: Final = 0x90
 _ACKNOWLEDGEMENT: Final = b"\1\0\0\0" + b"1"
 _TAGS: Final = tuple(b"<" + root.encode() for root in ROOTS)
+_LONGEST_TAG: Final = max(map(len, _TAGS))
 
 #: A message and the bytes that it took.
 Frame: TypeAlias = tuple[Message, int]
@@ -190,8 +191,8 @@ def _acknowledgement(buffer: bytearray) -> Frame | None:
 
 def _document(buffer: bytearray, size: int) -> Frame | None:
     # Looked at as it arrives: a stream that is out of step is seen here, not after 16 MiB.
-    begin = bytes(buffer[WORD : WORD + max(map(len, _TAGS))])
-    if not any(begin[: len(tag)] == tag[: len(begin)] for tag in _TAGS):
+    begin = bytes(buffer[WORD : WORD + _LONGEST_TAG])
+    if not begin.startswith(_TAGS) and not any(begin == tag[: len(begin)] for tag in _TAGS):
         raise Malformed(f"a document of {size} bytes begins with {begin!r}, expected <profile or <live")
     if len(buffer) < WORD + size:
         return None
@@ -202,7 +203,7 @@ def _document(buffer: bytearray, size: int) -> Frame | None:
         raise Malformed(f"a document of {size} bytes has a NUL at {xml.index(0)}, expected one at its end")
     root = root_of(xml)
     assert root is not None, "MIN_DOCUMENT is longer than a root"  # noqa: S101  # narrows the type
-    return Document(root, xml), WORD + size
+    return Document.received(root, xml), WORD + size
 
 
 def decode_command(buffer: bytearray, known: Mapping[int, type], limits: Limits) -> Frame | None:

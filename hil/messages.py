@@ -162,6 +162,14 @@ class Document(_Payload):
     root: Root
     xml: bytes
 
+    @classmethod
+    def received(cls, root: Root, xml: bytes) -> Self:
+        """Return what a board sent and the wire has looked at already."""
+        self = object.__new__(cls)
+        object.__setattr__(self, "root", root)
+        object.__setattr__(self, "xml", xml)
+        return self
+
     def __post_init__(self) -> None:
         _check_bytes("document: xml", self.xml, MIN_DOCUMENT - 1, MAX_DOCUMENT - 1)
         if not is_text(self.xml):
@@ -265,9 +273,12 @@ Notice: TypeAlias = Unknown | Fatal | Truncated
 Message: TypeAlias = FromClient | FromBoard | Notice
 
 
+_TAGS = tuple((root, b"<" + root.encode()) for root in ROOTS)
+
+
 def root_of(xml: bytes) -> Root | None:
     """Return what a document is about, by its first bytes; None if it is neither."""
-    return next((root for root in ROOTS if xml.startswith(b"<" + root.encode())), None)
+    return next((root for root, tag in _TAGS if xml.startswith(tag)), None)
 
 
 def is_text(xml: bytes) -> bool:

@@ -33,6 +33,8 @@ class Role(Enum):
     CLIENT = "client"
     BOARD = "board"
 
+    __hash__ = object.__hash__  # each byte is judged by tables; that of Enum is slow
+
     @property
     def peer(self) -> "Role":
         """The other end."""
@@ -49,6 +51,8 @@ class State(Enum):
     HUNG = "hung"
     CLOSED = "closed"
     ERROR = "error"
+
+    __hash__ = object.__hash__
 
 
 class BoardRow(Protocol):

@@ -118,6 +118,8 @@ __all__ = [
 #: The request that a reply answers, by what the reply is.
 _ANSWERED: Final[Mapping[object, type]] = {"profile": GetProfile, "live": GetLive, Available: Available}
 _AVAILABLE: Final = COMMANDS[Available]
+_ECHO: Final = Available()
+_GO_SEND: Final = GoSend()
 _DEAF: Final = frozenset({State.REBOOTING, State.HUNG})
 _OVER: Final = frozenset({State.CLOSED, State.ERROR})
 _DEFAULT_LIMITS: Final = Limits()
@@ -272,9 +274,9 @@ class Connection:
     def _due_words(self) -> dict[int, GoSend | Available]:
         due: dict[int, GoSend | Available] = {}
         if GoSend in TRANSITIONS[Role.BOARD][self._state]:
-            due[GO_SEND] = GoSend()
+            due[GO_SEND] = _GO_SEND
         if self._echoes:
-            due[_AVAILABLE.word] = Available()
+            due[_AVAILABLE.word] = _ECHO
         return due
 
     @property

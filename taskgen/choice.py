@@ -189,6 +189,8 @@ def copy_value(value: Any) -> Any:
 def walk(task: Mapping[str, Any], path: Path = ()) -> Iterator[tuple[Path, Any]]:
     """Yield `(path, value)` of each choice in a task, in order, walking into dicts."""
     for key, value in task.items():
+        if type(value) in ATOMIC:
+            continue
         here = (*path, key)
         if isinstance(value, dict):
             yield from walk(value, here)

@@ -48,6 +48,7 @@ class Capabilities:
     sporadic: bool = False  #: honours `arrivals` and `jitter`
     offsets: bool = True  #: honours `offset`
     job_limits: bool = True  #: honours `numberofjobs`, and says JOBS_DONE
+    outcomes: bool = True  #: tells how each job ended; else a job may be over without an event
     time_resolution_ns: int = 1
     job_numbers: Literal["releases", "starts"] = "releases"  #: what `Event.job` counts
     max_run_ns: int | None = None  #: bound of the default horizon; None: none

@@ -6,8 +6,12 @@ what doesn't hold raises `DocumentError`. `taskset` goes to a board; its `read` 
 
 import re
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from taskgen.errors import TargetError
+
+if TYPE_CHECKING:
+    from lxml import etree
 
 #: Longer ones come from no board; the wire refuses them, too (wire-protocol 8, hazard 5).
 MAX_BYTES = 16 * 1024 * 1024
@@ -68,8 +72,11 @@ class Target:
             self.path.pop()
             self.closed = not self.path
 
-    def close(self) -> None:
-        """Nothing is left to do at the end of the document."""
+    def data(self, text: str) -> None:
+        """Hear of text from the parser."""
+
+    def comment(self, text: str) -> None:
+        """Hear of a comment from the parser."""
 
 
 def check_size(data: bytes, kind: str) -> None:
@@ -95,6 +102,33 @@ def cut(data: bytes, root: str, kind: str) -> bytes:
     return text + end
 
 
+class _Relay:
+    """What a parser reports to, so that it can serve one target after the other."""
+
+    def __init__(self) -> None:
+        self.target = _NOBODY
+
+    def start(self, tag: str, attributes: Mapping[str, str]) -> None:
+        self.target.start(tag, attributes)
+
+    def end(self, tag: str) -> None:
+        self.target.end(tag)
+
+    def data(self, text: str) -> None:
+        self.target.data(text)
+
+    def comment(self, text: str) -> None:
+        self.target.comment(text)
+
+    def close(self) -> None:
+        """Nothing is left to do at the end of the document."""
+
+
+_NOBODY = Target("", 0)
+#: Parsers that nobody uses now: making one takes longer than most documents. One that has met a fault is left behind.
+_idle: "list[tuple[etree.XMLParser, _Relay]]" = []
+
+
 def feed(data: bytes, target: Target) -> None:
     """Parse a document into a target; ampersands that begin no entity of XML itself stand for themselves.
 
@@ -104,20 +138,16 @@ def feed(data: bytes, target: Target) -> None:
     from lxml import etree
 
     text = _BARE_AMPERSAND.sub(b"&amp;", data)
-    # The encoding is ours to say, and with this one each byte is a character.
-    parser = etree.XMLParser(
-        target=target,  # type: ignore[arg-type]  # its stubs ask for methods that lxml treats as optional
-        encoding="iso-8859-1",
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        huge_tree=False,
-    )
+    try:
+        parser, relay = _idle.pop()
+    except IndexError:
+        parser, relay = _parser()
+    relay.target = target
     try:
         for start in range(0, len(text), _PIECE):
             parser.feed(text[start : start + _PIECE])
             if target.closed:
-                return
+                break
         parser.close()
     except etree.XMLSyntaxError as error:
         if not target.closed:
@@ -125,6 +155,26 @@ def feed(data: bytes, target: Target) -> None:
             raise DocumentError(
                 f"the {target.kind} is no well-formed XML at line {error.lineno}: {reason:.120}"
             ) from None
+        return
+    relay.target = _NOBODY
+    if len(text) <= _PIECE:  # one that was long may have grown
+        _idle.append((parser, relay))
+
+
+def _parser() -> "tuple[etree.XMLParser, _Relay]":
+    from lxml import etree
+
+    relay = _Relay()
+    # The encoding is ours to say, and with this one each byte is a character.
+    parser = etree.XMLParser(
+        target=relay,  # type: ignore[arg-type]  # its stubs ask for other types of text than come
+        encoding="iso-8859-1",
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        huge_tree=False,
+    )
+    return parser, relay
 
 
 def over(document: bytes, previous: bytes) -> bytes:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
 from hil.documents import MAX_DEPTH, DocumentError, Target, check_size, feed
@@ -26,6 +27,8 @@ PAGE = 4096
 STRICT = frozenset({"G0", "G1", "G1o"})
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+#: Text in which nothing is to be refused; for the reason of other text see `_REFUSED`.
+_CLEAN = re.compile(r"(?! )[ -%'-;=?-~]*(?<! )")
 _REFUSED = (
     (re.compile(r"[&<>]"), "markup, which a board doesn't decode"),
     (re.compile(r"[^\x20-\x7e]"), "a character beyond printable ASCII"),
@@ -54,7 +57,10 @@ def write(
     for position, task in enumerate(elements):
         label = f"task {task.get('id', position)!s:.20}"
         values = {key: value for key, value in task.items() if key != "config"}
-        lines += ["  <periodictask>", *(f"    {_element((key,), value, label)}" for key, value in values.items())]
+        lines.append("  <periodictask>")
+        for key, value in values.items():
+            plain = type(value) is int and type(key) is str
+            lines.append(f"    {(plain and _number(key, value)) or _element((key,), value, label)}")
         lines += [f"    {_config(task, label)}", "  </periodictask>"]
     if goal is not None:
         lines.append(f"  {_element(('goal',), _goal_of(goal), 'goal')}")
@@ -106,23 +112,37 @@ def _config(task: Mapping[str, Any], label: str) -> str:
 
 
 def _name(name: object, field: str) -> str:
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
+    if not isinstance(name, str) or not _is_name(name):
         raise InputError(f"{field}: {name!r:.60} is no XML name that a board could read")
     return name
+
+
+@lru_cache(1024)
+def _is_name(text: str) -> bool:
+    return _NAME.fullmatch(text) is not None
+
+
+@lru_cache(4096)
+def _number(name: str, value: int) -> str:
+    """Return the element of a number, nothing unless all is well with both: most numbers of variants are the same."""
+    return f"<{name}>{value}</{name}>" if _is_name(name) and 0 <= value < 1 << 32 else ""
 
 
 def _element(path: tuple[str, ...], value: Any, label: str) -> str:
     name = _name(path[-1], label)
     if len(path) > MAX_DEPTH - 2:
         raise limits.too_deep(f"{label}: {path[0]}: ")
-    if isinstance(value, Mapping):
+    if not isinstance(value, str | int) and isinstance(value, Mapping):  # few are, and it takes a while to tell
         inner = "".join(_element((*path, key), nested, label) for key, nested in value.items())
     else:
-        inner = _text(path, value, f"{label}: {'.'.join(path)}")
+        inner = _text(path, value, label)
     return f"<{name}>{inner}</{name}>" if inner else f"<{name}/>"
 
 
-def _text(path: tuple[str, ...], value: Any, field: str) -> str:
+def _text(path: tuple[str, ...], value: Any, label: str) -> str:
+    if (type(value) is int and 0 <= value < 1 << 32) or (type(value) is str and _CLEAN.fullmatch(value)):
+        return str(value)
+    field = f"{label}: {'.'.join(path)}"
     if isinstance(value, str):
         for pattern, what in _REFUSED:
             if pattern.search(value):

@@ -170,8 +170,8 @@ class Taskloader:
             return True
         limit = self._tasks[task.description.id].jobs
         instances = self._row.instances
-        if limit is None or task.alive:
-            return False
+        if limit is None or task.alive or (task.meta is not None and task.meta.job < 0):
+            return False  # the last: its instance is being created
         if task.active and task.meta is None and task.kill_timer.armed:
             return False  # gone without an exit (OUT_OF_QUOTA), so its kill is still to be reported
         return task.attempts >= (limit if instances is None else min(limit, instances))

@@ -4,17 +4,14 @@ The elements hold values as they are sent: whole numbers in the board's units, t
 board doesn't read is kept as it is, and in its place. Nothing is rounded but `executiontime`, which is an upper bound.
 """
 
-import copy
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from taskgen.choice import copy_value
 from taskgen.dialect.boards import DEFAULTS, ENDLESS, IDS, LONGEST_NS, MOST_TASKS, BoardRow
 from taskgen.errors import Unsupported
 from taskgen.parameters import LEAST_URGENT, NO_PRIORITY, UNKNOWN_EXECUTION_MS, Parameters
 from taskgen.units import NS_PER_MS, format_ms, short
-
-#: What needs no copy.
-_ATOMS = frozenset({int, str, float, bool})
 
 
 def describe(task: Parameters, row: BoardRow) -> dict[str, Any]:
@@ -25,7 +22,7 @@ def describe(task: Parameters, row: BoardRow) -> dict[str, Any]:
     Raises:
         Unsupported: a value can't be expressed in the board's numbers; names task, key and value.
     """
-    elements = {key: value if type(value) in _ATOMS else copy.deepcopy(value) for key, value in task.attributes.items()}
+    elements: dict[str, Any] = copy_value(dict(task.attributes))
     elements["id"] = task.id
     for key, time_ns, unit_ns in _times(task, row):
         fault = _number_fault(time_ns, unit_ns)

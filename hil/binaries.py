@@ -1,0 +1,163 @@
+"""The programs of a set: read from a folder, sent once per boot of a board, never found by a path.
+
+A program is the file in the folder whose name is the task's `pkg`; that name is what the board looks it up by, too
+(wire-protocol 1.3). A board keeps the first content of a name until it reboots, so what was sent is remembered here,
+per address and process, with its hash, and forgotten when the board was lost or its clock went back (hazard 21).
+"""
+
+import hashlib
+import re
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from hil.clock import Clock, Rebooted
+from hil.messages import MAX_IMAGE, Binary
+from taskgen.addresses import Address
+from taskgen.dialect.boards import UPLOAD_NAME
+from taskgen.errors import UsageError
+from taskgen.parameters import Parameters
+
+#: The folder, unless somebody names another one.
+FOLDER = Path("bin")
+#: What stands for no folder: the board has its programs.
+NONE = "none"
+
+_NAME = re.compile(rf"(?!\.)[A-Za-z0-9_.+-]{{1,{UPLOAD_NAME}}}")
+_NOT_SENT = f"give the folder with --binaries DIR, or --binaries {NONE} if the board has its programs"
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A program, ready to be sent."""
+
+    binary: Binary
+    digest: str  #: SHA-256 of its content
+
+    @property
+    def name(self) -> str:
+        """Its name on the board."""
+        return self.binary.name
+
+
+class Folder:
+    """Where programs are found; None: nowhere, the board has them."""
+
+    def __init__(self, path: str | Path | None = None) -> None:
+        self.path = None if path == NONE else Path(FOLDER if path is None else path)
+        self._read: dict[tuple[str, int, int, int], Program] = {}
+
+    def programs(self, tasks: Iterable[Parameters]) -> list[Program]:
+        """Return the programs of tasks, each once.
+
+        Raises:
+            UsageError: one is missing, isn't a file inside the folder, is empty or too large, or a name is none.
+        """
+        if self.path is None:
+            return []
+        names: dict[str, int] = {}
+        for task in tasks:
+            name = task.attributes.get("pkg")
+            if not isinstance(name, str) or not _NAME.fullmatch(name):
+                raise UsageError(
+                    f"task {task.id}: pkg: {name!r:.60} is no name of a program, expected 1..{UPLOAD_NAME} letters,"
+                    " digits or any of _ . + -",
+                    hint=_NOT_SENT,
+                )
+            names.setdefault(name, task.id)
+        return [self._program(self.path, name, task_id) for name, task_id in names.items()]
+
+    def _program(self, folder: Path, name: str, task_id: int) -> Program:
+        path = folder / name
+        try:
+            inside = path.resolve(strict=True).is_relative_to(folder.resolve())
+            if not inside or not path.is_file():
+                raise UsageError(f"task {task_id}: pkg: {path} is no file inside the folder {folder}", hint=_NOT_SENT)
+            status = path.stat()
+            key = (name, status.st_ino, status.st_mtime_ns, status.st_size)
+            if key not in self._read:
+                self._read[key] = _load(path, status.st_size)
+            return self._read[key]
+        except OSError as error:
+            reason = "there is no such file" if isinstance(error, FileNotFoundError) else error.strerror or error
+            raise UsageError(f"task {task_id}: pkg: {path} can't be sent: {reason}", hint=_NOT_SENT) from None
+
+
+def _load(path: Path, size: int) -> Program:
+    if not 0 < size <= MAX_IMAGE:
+        raise UsageError(f"program {path}: {size} bytes can't be sent, expected 1..{MAX_IMAGE}")
+    with path.open("rb") as file:
+        image = file.read(MAX_IMAGE + 1)
+    return Program(Binary(path.name, image), hashlib.sha256(image).hexdigest())
+
+
+class Boot:
+    """What is known of the current boot of a board; one per address, shared by all sessions of this process."""
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+        self.sent: dict[str, str] = {}  #: SHA-256 by name
+        self.fresh: set[str] = set()  #: those that were sent over the connection that is open now
+        self.heard: tuple[int, int] | None = None  #: the last stamp in ms, and when it arrived here
+
+    def hear(self, stamp_ms: int, arrived_ns: int, used: Iterable[Program]) -> bool:
+        """Note the last stamp of a run; return whether the board has rebooted and forgotten programs that it `used`."""
+        rebooted = self.heard is not None and _went_back(self.heard, (stamp_ms, arrived_ns))
+        self.heard = (stamp_ms, arrived_ns)
+        if not rebooted:
+            return False
+        self.sent = {name: digest for name, digest in self.sent.items() if name in self.fresh}
+        return any(program.name not in self.fresh for program in used)
+
+    def connected(self) -> None:
+        """Note that a connection was opened."""
+        self.fresh.clear()
+
+    def note(self, program: Program) -> None:
+        """Note that a program was sent."""
+        self.sent[program.name] = program.digest
+        self.fresh.add(program.name)
+
+    def missing(self, programs: Iterable[Program]) -> list[Program]:
+        """Return the programs that the board doesn't have.
+
+        Raises:
+            UsageError: it has another content of one, and keeps it until it reboots.
+        """
+        programs = list(programs)
+        for program in programs:
+            if self.sent.get(program.name, program.digest) != program.digest:
+                raise UsageError(
+                    f"program {program.name}: its content changed since it was sent to {self.address},"
+                    " and a board keeps the first one until it reboots",
+                    hint="reboot the board and start anew, or give the program another name",
+                )
+        return [program for program in programs if program.name not in self.sent]
+
+    def forget(self) -> None:
+        """The board may have rebooted."""
+        self.sent.clear()
+        self.fresh.clear()
+        self.heard = None
+
+
+def _went_back(before: tuple[int, int], now: tuple[int, int]) -> bool:
+    """Whether a clock shows less than before, and too little time went by for its turn."""
+    clock = Clock()
+    clock.read(*before)
+    try:
+        clock.read(*now)
+    except Rebooted:
+        return now[0] < before[0]
+    return False
+
+
+_lock = threading.Lock()
+_boots: dict[Address, Boot] = {}
+
+
+def boot_of(address: Address) -> Boot:
+    """Return what this process knows of a board's current boot."""
+    with _lock:
+        return _boots.setdefault(address, Boot(address))

@@ -1,0 +1,237 @@
+"""From what a board logs to the events of a run: stamps become set time, STARTs get numbers, rubbish is dropped.
+
+Boards tell neither which job an event belongs to nor when the set began, they deliver what is left of earlier sets
+(hazard 19 of wire-protocol 8), and leave out what one would wait for (hazard 23): a START may have no end, an end no
+START, a last job no JOBS_DONE. A `Chronicle` is the one place that knows; it has no socket and no clock of its own.
+
+Time zero is the first START stamp minus the time from release to START and that task's offset; until it is known events
+wait. At the horizon nothing is born any more, and what lives ends there with EXIT_EXTERNAL, whenever the board noticed.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from hil.clock import unwrap
+from hil.documents.profile import Stamped
+from taskgen.dialect.boards import BoardRow
+from taskgen.events import ENDINGS, Event, EventType
+from taskgen.parameters import NO_PRIORITY, Parameters
+from taskgen.units import NS_PER_MS
+
+#: A stamp that lies this far back is late, not one of the clock's next turn; a board that reboots is lost anyway.
+_BACK_NS = 20 * 60_000 * NS_PER_MS
+
+_REFUSED = EventType.NOT_SCHEDULED
+_ENDS = ENDINGS - {_REFUSED}
+
+
+@dataclass(slots=True)
+class Life:
+    """What is known of one task of the set."""
+
+    task: Parameters
+    jobs: int | None  #: how many STARTs it can have; None: any number
+    can_be_denied: bool  #: by the optimiser, job by job; else NOT_SCHEDULED is the end of it
+    starts: int = 0
+    alive: bool = False  #: its last job has started and not ended
+    endless: bool = False  #: the job before that one never ended
+    done: bool = False  #: JOBS_DONE came, or admission refused it, or the horizon was before its next job
+    latest_ns: int | None = None  #: of its last event, on the board's clock
+    seen: dict[EventType, int] = field(default_factory=dict)  #: when an event of a type came last
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether it will have no further event, but for a JOBS_DONE."""
+        return self.done or (self.jobs is not None and self.starts >= self.jobs and not self.alive)
+
+
+class Chronicle:
+    """Turns the log of one run into its events.
+
+    Args:
+        tasks: of the set.
+        row: of the board's generation.
+        horizon_ns: when the run ends, in set time.
+    """
+
+    def __init__(self, tasks: Sequence[Parameters], row: BoardRow, horizon_ns: int) -> None:
+        self.horizon_reached = False  #: a stamp lies at the horizon or behind it
+        self.cut = False  #: to be set when the horizon has passed: what is stopped from then on ends there
+        self.heard: tuple[int, int] | None = None  #: the last stamp in ms, and when it arrived
+        self._row = row
+        self._horizon_ns = horizon_ns
+        self._lives = {task.id: _life(task, row) for task in tasks}
+        self._latest_ns: int | None = None  # the latest instant on the board's clock
+        self._zero_ns: int | None = None
+        self._held: list[tuple[int, EventType, int, int]] = []
+        self._now_ns = 0
+
+    # -- what is over ----------------------------------------------------------------------------------------------
+
+    @property
+    def over(self) -> bool:
+        """Whether no task will have another job; a JOBS_DONE may be missing, see `certain`."""
+        return all(life.exhausted for life in self._lives.values())
+
+    @property
+    def certain(self) -> bool:
+        """Whether nothing will follow: where boards say JOBS_DONE, each task has."""
+        return all(life.done for life in self._lives.values()) if self._row.jobs_done else self.over
+
+    @property
+    def alive(self) -> tuple[int, ...]:
+        """The ids of tasks whose last job hasn't ended."""
+        return tuple(each.task.id for each in self._lives.values() if each.alive)
+
+    @property
+    def born(self) -> bool:
+        """Whether the board has said anything of this set: a START, or a refusal."""
+        return any(life.starts or life.done for life in self._lives.values())
+
+    @property
+    def unborn(self) -> tuple[int, ...]:
+        """The ids of tasks that have had no event at all."""
+        return tuple(each.task.id for each in self._lives.values() if each.latest_ns is None and not each.done)
+
+    def refuse_silently(self) -> None:
+        """Take tasks that have had no event for refused: there are boards that don't say so (wire-protocol 5.1)."""
+        for task_id in self.unborn:
+            self._lives[task_id].done = True
+
+    def lose(self, task_id: int) -> None:
+        """Note that a task's job is gone, and nobody knows how it ended."""
+        self._lives[task_id].alive = False
+
+    # -- events ----------------------------------------------------------------------------------------------------
+
+    def feed(self, log: Iterable[Stamped], arrived_ns: int) -> Iterator[Event]:
+        """Yield the events that a document of the log adds, in the order in which the board logged them.
+
+        Args:
+            log: what the document says.
+            arrived_ns: when it arrived, on our clock.
+        """
+        entries = [(entry, self._instant_ns(entry)) for entry in log if entry.task_id in self._lives]
+        if entries:
+            self.heard = (entries[-1][0].stamp_ms, arrived_ns)
+        if self._zero_ns is None and (self._row.pushes or self._row.instances):
+            entries = _fresh(entries)
+        for entry, instant_ns in entries:
+            life = self._lives[entry.task_id]
+            kind = entry.type or self._meaning(life)
+            job = None if kind is None else self._take(life, kind, instant_ns)
+            if kind is not None and job is not None:
+                yield from self._tell(instant_ns, kind, life, job)
+
+    def _instant_ns(self, entry: Stamped) -> int:
+        """Return when it was logged, in ns since the boot, up to turns of the clock before the first entry."""
+        if self._latest_ns is None:
+            self._latest_ns = entry.stamp_ms * NS_PER_MS
+        instant_ns = unwrap(entry.stamp_ms, self._latest_ns - _BACK_NS)
+        self._latest_ns = max(self._latest_ns, instant_ns)
+        return instant_ns
+
+    def _meaning(self, life: Life) -> EventType | None:
+        """Return what `UNKNOWN` means: builds of G3 print it for types that were new then (wire-protocol 3.2)."""
+        if life.alive:
+            return EventType.EXIT_PERIOD
+        if not life.starts:
+            return _REFUSED
+        return EventType.JOBS_DONE if life.exhausted else None
+
+    def _take(self, life: Life, kind: EventType, instant_ns: int) -> int | None:
+        """Follow a task's life; return the job that an event belongs to, None if it is stale, a duplicate or no event.
+
+        A task's events are logged in their order, so whatever lies before its latest one has come already.
+        """
+        if life.done or instant_ns == life.seen.get(kind) or instant_ns < (life.latest_ns or 0):
+            return None
+        if kind is EventType.START:
+            if life.jobs is not None and life.starts >= life.jobs:
+                life.alive = False  # a board without a limit: the job before is over, whatever became of it
+                return None
+            life.starts += 1
+            life.alive, life.endless = True, life.alive
+        elif kind is _REFUSED:
+            life.done = not (life.can_be_denied or life.starts)
+        elif kind is EventType.JOBS_DONE:
+            if not life.starts or life.alive:
+                return None
+            life.done = True
+        elif kind in _ENDS and life.alive:
+            life.alive = False
+        else:
+            return None
+        life.latest_ns = life.seen[kind] = instant_ns
+        return life.starts if kind is _REFUSED else life.starts - 1
+
+    def _tell(self, instant_ns: int, kind: EventType, life: Life, job: int) -> Iterator[Event]:
+        self._held.append((instant_ns, kind, life.task.id, job))
+        if self._zero_ns is None:
+            if kind is not EventType.START:
+                return
+            self._zero_ns = instant_ns - self._row.create_ns - life.task.offset_ns
+        yield from self._release()
+
+    def _release(self) -> Iterator[Event]:
+        held, self._held = self._held, []
+        for instant_ns, kind, task_id, job in held:
+            time_ns = 0 if self._zero_ns is None else max(0, instant_ns - self._zero_ns)
+            yield from self._until_horizon(time_ns, kind, task_id, job)
+
+    def _until_horizon(self, time_ns: int, kind: EventType, task_id: int, job: int) -> Iterator[Event]:
+        life = self._lives[task_id]
+        if kind in {EventType.START, _REFUSED} and time_ns >= self._horizon_ns:
+            self.horizon_reached = True
+            if kind is EventType.START:  # it never was
+                life.starts -= 1
+                life.alive = life.endless
+                life.done = True
+            return
+        if time_ns > self._horizon_ns or (self.cut and kind is EventType.EXIT_EXTERNAL):
+            self.horizon_reached = True
+            kind = EventType.EXIT_EXTERNAL if kind in _ENDS else kind
+            time_ns = self._last_ns
+        self._now_ns = max(self._now_ns, time_ns)
+        yield Event(time_ns, kind, task_id, job, None)
+
+    @property
+    def _last_ns(self) -> int:
+        """The instant of a board's clock at which the horizon cuts jobs off."""
+        return max(self._now_ns, self._horizon_ns // NS_PER_MS * NS_PER_MS)
+
+    def finish(self) -> Iterator[Event]:
+        """Yield what the board hasn't said when the run is over: EXIT_EXTERNAL of jobs that it has cut off."""
+        yield from self._release()
+        time_ns = self._last_ns if self.cut or self.horizon_reached else self._now_ns
+        for life in self._lives.values():
+            if not life.alive:
+                continue
+            life.alive = False
+            yield Event(time_ns, EventType.EXIT_EXTERNAL, life.task.id, life.starts - 1, None)
+            if self._row.jobs_done and life.exhausted and life.task.jobs == life.starts:
+                life.done = True
+                yield Event(time_ns, EventType.JOBS_DONE, life.task.id, life.starts - 1, None)
+
+
+def _fresh(entries: list[tuple[Stamped, int]]) -> list[tuple[Stamped, int]]:
+    """Return the part of a set's first document that is of this set.
+
+    Each ending is pushed at once, or the task has one instance only, so no task can have ended and started again before
+    the first document came: up to the last ending in front of such a START everything is left over.
+    """
+    ended: set[int] = set()
+    begin = last = 0
+    for position, (entry, _) in enumerate(entries):
+        if entry.type in _ENDS:
+            ended.add(entry.task_id)
+            last = position + 1
+        elif entry.type is EventType.START and entry.task_id in ended:
+            begin = last
+    return entries[begin:]
+
+
+def _life(task: Parameters, row: BoardRow) -> Life:
+    limits = [limit for limit in (task.jobs, row.instances) if limit is not None]
+    is_edf = row.edf != "none" and bool(task.deadline_ns or task.priority == NO_PRIORITY)
+    return Life(task, min(limits, default=None), can_be_denied=is_edf and row.optimiser == "job")

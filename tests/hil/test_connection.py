@@ -1,0 +1,223 @@
+"""The driver: what arrives is handed out before the end is told, and every wait and every close ends."""
+
+import re
+import socket
+import struct
+import threading
+import time
+from pathlib import Path
+from typing import Self
+
+import pytest
+
+from hil import wirelog
+from hil.connection import MAX_WAITING, Arrival, Link, Patience, connect
+from hil.documents import profile
+from hil.documents.profile import Stamped
+from hil.errors import LocalProtocolError
+from hil.messages import Available, Clear, Document, SendBinaries, SendDescriptions
+from hil.replay import replay
+from hil.wire import encode
+from hil.wirelog import WireLog
+from taskgen import in_use
+from taskgen.addresses import Address
+from taskgen.dialect.boards import BOARDS
+from taskgen.errors import ConnectError, InputError, TargetLost, UsageError
+from taskgen.events import EventType
+from tests import loopback
+
+HERE = Address("127.0.0.1", 3001)
+DOCUMENT = Document("profile", profile.render([Stamped(EventType.START, 1, 5)]))
+MS = 1_000_000
+
+
+class Wired:
+    """A link, and the board's end of its socket."""
+
+    def __init__(self, patience: Patience | None = None, wire_log: WireLog | None = None) -> None:
+        ours, self.board = socket.socketpair()
+        self.link = Link(ours, HERE, BOARDS["G4"], patience=patience or Patience(), wire_log=wire_log)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.link.close()
+        self.board.close()
+
+
+def soon(link: Link) -> Arrival | None:
+    return link.receive(link.now() + 5000 * MS)
+
+
+def test_messages_come_with_their_time_and_the_end_comes_last() -> None:
+    with Wired() as wired:
+        before_ns = wired.link.now()
+        wired.board.sendall(encode(DOCUMENT) * 2)
+        wired.board.close()
+        arrivals = [soon(wired.link) for _ in range(2)]
+        assert all(each is not None and each.message == DOCUMENT and each.time_ns >= before_ns for each in arrivals)
+        for _ in range(2):  # and goes on saying so
+            with pytest.raises(TargetLost, match=re.escape("127.0.0.1:3001: the board closed the connection")):
+                soon(wired.link)
+
+
+def test_a_wait_ends_at_its_deadline_and_by_wake() -> None:
+    with Wired() as wired:
+        assert wired.link.receive(wired.link.now() - 1) is None
+        assert wired.link.receive(wired.link.now() + MS) is None
+        waker = threading.Timer(0.05, wired.link.wake)
+        waker.start()
+        assert wired.link.receive() is None
+        waker.join()
+
+
+def test_what_broke_the_protocol_is_told_behind_what_was_whole() -> None:
+    with Wired() as wired:
+        wired.board.sendall(encode(DOCUMENT) + b"garbage!")
+        arrival = soon(wired.link)
+        assert arrival is not None
+        assert arrival.message == DOCUMENT
+        with pytest.raises(TargetLost, match="broke the protocol: word 0x62726167"):
+            soon(wired.link)
+
+
+def test_silence_inside_a_message_is_the_end_and_between_messages_it_isnt() -> None:
+    with Wired(Patience(stall_ns=30 * MS)) as wired:
+        assert wired.link.receive(wired.link.now() + 90 * MS) is None
+        wired.board.sendall(encode(DOCUMENT)[:20])
+        with pytest.raises(TargetLost, match=r"fell silent inside a message; last byte .*, 20 bytes in, 0 out"):
+            soon(wired.link)
+
+
+def test_a_reset_is_the_end() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = Address("127.0.0.1", listener.getsockname()[1])
+        link = Link(connect(address, 1000 * MS), address, BOARDS["G4"])
+        theirs, _ = listener.accept()
+        theirs.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        theirs.close()
+        with pytest.raises(TargetLost, match="Connection reset"):
+            soon(link)
+        assert in_use.held(address)
+        link.close()
+        assert not in_use.held(address)
+
+
+def test_a_board_that_takes_nothing_is_lost_and_can_be_closed() -> None:
+    with Wired(Patience(write_ns=50 * MS, close_ns=50 * MS)) as wired:
+        with pytest.raises(TargetLost, match="doesn't take what is sent: no time left"):
+            wired.link.send(SendDescriptions(b" " * 8_000_000))
+        with pytest.raises(TargetLost):
+            wired.link.send(Clear())
+
+
+def test_more_than_anybody_looks_at_is_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert MAX_WAITING >= 4 * (16 << 20)
+    monkeypatch.setattr("hil.connection.MAX_WAITING", 1000)
+    with Wired() as wired:
+        wired.board.sendall(encode(DOCUMENT) * 100)
+        heard = iter(lambda: soon(wired.link), None)
+        with pytest.raises(TargetLost, match="that nobody looked at"):
+            list(heard)
+
+
+def test_what_this_state_forbids_isnt_sent() -> None:
+    with Wired() as wired:
+        wired.link.send(SendBinaries(1))
+        with pytest.raises(LocalProtocolError):
+            wired.link.send(Clear())
+        assert wired.board.recv(100) == encode(SendBinaries(1))
+
+
+def test_close_is_idempotent_bounded_and_ends_the_reader() -> None:
+    with Wired() as wired:
+        started = time.monotonic()
+        wired.link.close()
+        wired.link.close()
+        assert time.monotonic() - started < 10  # far beyond what it takes, far below for ever
+        assert not wired.link._reader.is_alive()
+        assert wired.board.recv(1) == b""
+        with pytest.raises(TargetLost, match="the connection was closed"):
+            wired.link.send(Available())
+        assert repr(wired.link).startswith("<link to 127.0.0.1:3001, ")
+
+
+def test_nobody_accepts() -> None:
+    with loopback.listening("127.0.0.1", "::1") as port:
+        for host in ("127.0.0.1", "::1", "localhost"):
+            connect(Address(host, port), 1000 * MS).close()
+    with pytest.raises(ConnectError, match=rf"127.0.0.1:{port}: nobody accepts a connection: Connection refused"):
+        connect(Address("127.0.0.1", port), 1000 * MS)
+    with loopback.silent() as port, pytest.raises(ConnectError, match="no answer"):
+        connect(Address("127.0.0.9", port), 50 * MS)
+    with pytest.raises(ConnectError, match=r"no\.such\.host\.invalid:1: nobody accepts"):
+        connect(Address("no.such.host.invalid", 1), 1000 * MS)
+
+
+# --- the wire log
+
+
+def test_every_byte_is_logged_and_can_be_replayed(tmp_path: Path) -> None:
+    path = tmp_path / "wire.log"
+    for _ in range(2):  # connections share a file
+        with Wired(wire_log=WireLog(path, HERE, "G4")) as wired:
+            wired.link.send(Clear())
+            wired.link.send(Available())
+            wired.board.sendall(encode(Available()) + encode(DOCUMENT) + b"garbage!")
+            assert soon(wired.link) is not None
+            assert soon(wired.link) is not None
+            with pytest.raises(TargetLost):
+                soon(wired.link)
+    entries = list(wirelog.read(path))
+    sent = b"".join(entry.sent or b"" for entry in entries)
+    assert sent == (encode(Clear()) + encode(Available())) * 2
+    assert b"".join(entry.received or b"" for entry in entries).count(encode(DOCUMENT)) == 2
+    assert {(entry.address, entry.generation) for entry in entries} == {("127.0.0.1:3001", "G4")}
+    lines = [line.split("  ", 2)[-1].strip() for line in replay(path)]
+    half = [
+        "= 127.0.0.1:3001, generation G4",
+        "> CLEAR",
+        "> AVAILABLE",
+        "< AVAILABLE",
+        f"< profile document, {len(DOCUMENT.xml) + 1} bytes",
+        "START task 1 at 5 ms",
+    ]
+    assert [each.split("  ")[-1].strip() for each in lines[:6]] == half
+    assert "! word 0x62726167 isn't what a board sends" in lines[6]
+
+
+def test_long_messages_are_cut_into_lines(tmp_path: Path) -> None:
+    path = tmp_path / "wire.log"
+    log = WireLog(path, HERE)
+    log.sent(0, bytes(100_000))
+    log.close()
+    log.close()
+    assert max(map(len, path.read_bytes().splitlines())) < 70_000
+    assert b"".join(entry.sent or b"" for entry in wirelog.read(path)) == bytes(100_000)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (b"hello\n", "expected CONNECTION TIME < or > HEX"),
+        (b"012345 1 < 00\n", "was never opened"),
+        (b'{"wire": 2, "connection": "012345"}\n', "opens no connection of a wire log of version 1"),
+        (b"{}\n", "opens no connection"),
+        (b"{" * 1000 + b"\n", "opens no connection"),
+        (b'{"wire": 1, "connection": "012345"}\n012345 1 < 0\n', "line 2"),
+        (b"0" * 1_000_000, "is longer than"),
+    ],
+)
+def test_what_is_no_wire_log_is_refused_with_its_line(tmp_path: Path, text: bytes, reason: str) -> None:
+    path = tmp_path / "wire.log"
+    path.write_bytes(text)
+    with pytest.raises(InputError, match=re.escape(reason)):
+        list(replay(path))
+
+
+def test_a_wire_log_that_cant_be_written_or_read_is_a_usage_error(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="can't be written"):
+        WireLog(tmp_path, HERE)
+    with pytest.raises(UsageError, match="can't be read"):
+        list(wirelog.read(tmp_path / "nothing"))
