@@ -155,6 +155,15 @@ class TaskloaderSession(Session):
         self.capabilities = capabilities_of(row, self._cores, self._max_run_ns)
 
     @classmethod
+    def check_target(cls, target: Target) -> None:
+        """Refuse a wrong address or option without connecting.
+
+        Raises:
+            UsageError: says which.
+        """
+        addresses.split(target.address, cls.construct(target.options).port)
+
+    @classmethod
     def probe(cls, target: Target) -> bool:
         """Tell whether somebody accepts a connection; a board that this process uses isn't touched, and is there."""
         try:

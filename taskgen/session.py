@@ -99,6 +99,14 @@ class Session(ABC):
         """Tell whether anybody is there, cheaply; never raises for an absent target."""
         return True
 
+    @classmethod  # noqa: B027  # most backends learn it when they open
+    def check_target(cls, target: Target) -> None:
+        """Refuse a target whose options can't be honoured, before anything runs; touches nobody.
+
+        Raises:
+            UsageError: what `open` would raise.
+        """
+
     @classmethod
     @abstractmethod
     def open(cls, target: Target) -> Self:

@@ -277,9 +277,7 @@ def _check_options(target: Target) -> None:
                 raise UsageError(
                     f"{target}: {kind.__name__} takes no option {option!r}", hint="leave it out, or that target"
                 )
-        check_target = getattr(kind, "check_target", None)
-        if check_target is not None:
-            check_target(target)
+        kind.check_target(target)
     except UsageError as error:
         raise type(error)(_in_flags(str(error)), hint=_in_flags(error.hint)) from error
 
