@@ -117,6 +117,7 @@ __all__ = [
 
 #: The request that a reply answers, by what the reply is.
 _ANSWERED: Final[Mapping[object, type]] = {"profile": GetProfile, "live": GetLive, Available: Available}
+_QUESTIONS: Final = frozenset(_ANSWERED.values())
 _AVAILABLE: Final = COMMANDS[Available]
 _ECHO: Final = Available()
 _GO_SEND: Final = GoSend()
@@ -345,7 +346,7 @@ class Connection:
         return self._go_left < self._binaries_left
 
     def _account(self, message: Message, sender: Role) -> None:
-        if sender is Role.CLIENT and type(message) in _ANSWERED.values():
+        if sender is Role.CLIENT and type(message) in _QUESTIONS:
             self._due[type(message)] += 1
             self._echoes += isinstance(message, Available)
         elif sender is Role.BOARD and (request := _request_of(message)):

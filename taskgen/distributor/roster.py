@@ -1,5 +1,6 @@
 """The roster: which target gets the next variant. Only data and decisions; `Handout` calls it under its lock."""
 
+import heapq
 import itertools
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -35,6 +36,7 @@ class Roster:
         self.waiting: dict[int, None] = {}  #: those that wait for their turn
         self._placed: Counter[str | None] = Counter()
         self._turn = itertools.count(1)
+        self._ranked: list[tuple[tuple[int, int], int]] = []  # a heap of those that wait; old ranks stay in it
 
     def rows(self) -> list[TargetHealth]:
         """Return how the targets are."""
@@ -49,12 +51,23 @@ class Roster:
         seat = self.seats[target]
         seat.condition = seat.condition.after(sign, reason)
         (self.alive.discard if seat.condition.health is Health.QUARANTINED else self.alive.add)(target)
+        if target in self.waiting:
+            self._line_up(target)
         return seat.condition
 
     def wait(self, target: int) -> None:
         """Let a target wait for its turn."""
         self.seats[target].state = State.IDLE
         self.waiting[target] = None
+        self._line_up(target)
+
+    def _line_up(self, target: int) -> None:
+        if len(self._ranked) > 4 * len(self.seats):
+            self._ranked.clear()
+            for each in self.waiting:
+                heapq.heappush(self._ranked, (self._rank(each), each))
+        else:
+            heapq.heappush(self._ranked, (self._rank(target), target))
 
     def leave(self, target: int, state: State = State.LEASED) -> None:
         """Let a target go that waits: it got something, has something else to do, or goes home."""
@@ -79,8 +92,19 @@ class Roster:
 
     def best(self, item: Item | None = None) -> int | None:
         """Return the waiting target that is to have a variant, a new one or one that was tried; None: nobody can."""
-        fit = [each for each in self.waiting if self._has_room(each) and self._suits(each, item)]
-        return min(fit, key=self._rank) if len(fit) > 1 else fit[0] if fit else None
+        passed_over = []
+        found: int | None = None
+        while self._ranked and found is None:
+            rank, target = self._ranked[0]
+            if target not in self.waiting or rank != self._rank(target):
+                heapq.heappop(self._ranked)
+            elif self._has_room(target) and self._suits(target, item):
+                found = target
+            else:
+                passed_over.append(heapq.heappop(self._ranked))
+        for each in passed_over:
+            heapq.heappush(self._ranked, each)
+        return found
 
     def in_the_way(self, items: Iterable[Item]) -> int | None:
         """Return a waiting target that keeps one of its pool from a variant that it can't have itself."""

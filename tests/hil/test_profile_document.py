@@ -1,6 +1,7 @@
 """The profile document: byte-exact as boards write it, read from whatever stands around it, refused if it can't be."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given
@@ -54,6 +55,38 @@ def test_no_event_is_33_bytes() -> None:
 @given(logs)
 def test_what_is_written_is_read_back(log: tuple[Stamped, ...]) -> None:
     assert parse(render(log)) == log
+
+
+texts = st.tuples(
+    st.from_regex(r"[A-Z_]{1,33}", fullmatch=True),
+    st.from_regex(r"-?[0-9]{1,11}", fullmatch=True),
+    st.from_regex(r"[0-9]{1,11}", fullmatch=True),
+)
+
+
+def outcome(document: bytes) -> tuple[Stamped, ...] | str:
+    try:
+        return parse(document)
+    except DocumentError as error:
+        return str(error)
+
+
+@given(logs.map(render) | st.lists(texts).map(lambda log: printed(*log)), st.binary(max_size=3))
+def test_what_is_printed_as_boards_do_reads_like_any_other_xml(document: bytes, tail: bytes) -> None:
+    other = document.replace(b"<profile>", b"<profile >", 1)
+    assert outcome(document + tail) == outcome(other + tail)
+
+
+def printed(*log: tuple[str, str, str]) -> bytes:
+    lines = [f'\t\t<event type="{name}" task-id="{number}" time-stamp="{stamp}"/>\n' for name, number, stamp in log]
+    return f"<profile>\n\t<events>\n{''.join(lines)}\t</events>\n</profile>\n".encode()
+
+
+def test_threads_that_parse_at_once_get_their_own_events() -> None:
+    logs = [(Stamped(EventType.START, number, number), Stamped(EventType.EXIT, number, number)) for number in range(99)]
+    documents = [render(log).replace(b"<profile>", b"<profile >") for log in logs]
+    with ThreadPoolExecutor(8) as threads:
+        assert list(threads.map(parse, documents)) == logs
 
 
 @given(st.lists(known, min_size=1, max_size=20))
