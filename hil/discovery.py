@@ -98,7 +98,7 @@ class _Connects:
         self._limit = limit
         self._timeout_ns = timeout_ns
         self._clock = clock
-        self._selector = selectors.DefaultSelector()
+        self._selector = _selector()
         self._under_way: dict[socket.socket, _Attempt] = {}  # in the order of their deadlines
         self._put_off: Address | None = None
 
@@ -111,8 +111,7 @@ class _Connects:
             error = self._begin(address)
             if error in _EXHAUSTED:
                 if not self._under_way:
-                    name = errno.errorcode[error]
-                    raise TargetError(f"discovery: no socket can be opened: {name}", hint="raise `ulimit -n`")
+                    raise _exhausted(error)
                 self._put_off = address
                 break
         return True
@@ -163,6 +162,20 @@ class _Connects:
             connection.close()
         self._under_way.clear()
         self._selector.close()
+
+
+def _selector() -> selectors.BaseSelector:
+    try:
+        return selectors.DefaultSelector()  # a file, where the system has epoll or kqueue
+    except OSError as error:
+        if error.errno not in _EXHAUSTED:
+            raise
+        raise _exhausted(error.errno) from None
+
+
+def _exhausted(error: int) -> TargetError:
+    name = errno.errorcode[error]
+    return TargetError(f"discovery: no socket can be opened: {name}", hint="raise `ulimit -n`")
 
 
 def _numeric(address: Address) -> tuple[int, tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]]:

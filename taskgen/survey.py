@@ -1,7 +1,7 @@
 """A survey: what is at the targets right now, asked of all at once and waited for with an end.
 
 A session class that has a class method `inspect(target) -> Mapping` says `state` and `generation` itself (and
-`latency_ms`, if it knows better); any other is asked by `probe`. Boards that this process is connected to are left
+`latency_ns`, if it knows better); any other is asked by `probe`. Boards that this process is connected to are left
 alone.
 """
 
@@ -17,7 +17,6 @@ from taskgen.boards import BoardTarget, port_of, session_class
 from taskgen.errors import TargetError, UsageError
 from taskgen.registry import describe
 from taskgen.session import Target
-from taskgen.units import to_ns
 
 #: Asked at the same time.
 THREADS = 64
@@ -107,9 +106,15 @@ def _finding(target: Target, said: Mapping[str, Any], latency_ns: int | None) ->
         target,
         _short(said.get("state", "answers")),
         None if generation is None else _short(generation),
-        latency_ns if said.get("latency_ms") is None else to_ns(said["latency_ms"], "latency_ms"),
+        _latency_ns(said, latency_ns),
         _short(said.get("reason", "")),
     )
+
+
+def _latency_ns(said: Mapping[str, Any], measured_ns: int | None) -> int | None:
+    """Return what a session said, unless it said nothing or nonsense."""
+    latency_ns = said.get("latency_ns")
+    return latency_ns if type(latency_ns) is int and latency_ns >= 0 else measured_ns
 
 
 def _short(value: object) -> str:

@@ -73,6 +73,7 @@ class Control:
     def __init__(self, server: Server, options: BoardOptions, faults: list[list[str]]) -> None:
         self._server = server
         self._seed = options.seed
+        self._row = options.row
         self._faults = faults
 
     def obey(self, line: str) -> None:
@@ -96,7 +97,7 @@ class Control:
         self._set(number, [])
 
     def _set(self, number: int, faults: list[str]) -> None:
-        self._server.stations[number].inject(hook_of(faults, self._seed, number))
+        self._server.stations[number].inject(hook_of(faults, self._seed, number, self._row))
         self._faults[number] = faults
 
     def _freeze(self, number: int, _: str) -> None:

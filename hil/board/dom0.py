@@ -1,8 +1,10 @@
 """dom0, the network server of a board: one client at a time, one command after the other (wire-protocol 1).
 
 Without IO: `receive` takes what came from the client, `take` returns what to write. Commands that block the board block
-this loop, so later ones wait in order and nothing is read meanwhile. Bad input does what it does on a real board, which
-is never an answer and never a FIN: at the worst the loop is stuck, or dom0 dead, and all is silence (1.6).
+this loop, so later ones wait in order and nothing is read meanwhile. It does no more than a batch at a time, as many
+boards share a thread, and nothing more while much waits to be written: then `pending` says to call `progress` again.
+Bad input does what it does on a real board, which is never an answer and never a FIN: at the worst the loop is stuck,
+or dom0 dead, and all is silence (1.6).
 """
 
 from collections import deque
@@ -40,6 +42,11 @@ from hil.wire import Connection, Role
 SOCKETS: Final = 142
 #: Servers that leave their loop when a client fails; later ones go on with what they have (wire-protocol 1.6).
 CAREFUL: Final = frozenset({"G1", "G1o", "G1p"})
+#: What waits to be written before the loop waits: one document more may follow.
+WRITE_BYTES: Final = 1 << 14
+#: How much of what came is looked at in one go, and how many commands are served in one: some ms of CPU.
+PARSE_BYTES: Final = 1 << 12
+BATCH: Final = 64
 
 _UPLOAD: Final = "SEND_BINARIES"
 
@@ -69,6 +76,8 @@ class Dom0:
         self._dead = False  # nobody is left who could push
         self._link: Connection | None = None
         self._leaving = False  # the loop is left when anything comes
+        self._arrived = b""  # and not looked at yet
+        self._ended = False  # the client's stream, behind that
         self._inbox: deque[Message | _End] = deque()
         self._heard: deque[Heard] = deque()
         self._out = bytearray()
@@ -91,7 +100,12 @@ class Dom0:
     @property
     def reads(self) -> bool:
         """Whether the loop reads from its client now."""
-        return self._link is not None and self._idle and not self._inbox and not self._heard
+        return self._link is not None and self._idle and not self._waits
+
+    @property
+    def pending(self) -> bool:
+        """Whether `progress` would serve something that has come already."""
+        return self._link is not None and self._idle and self._waits and not self._is_full
 
     def connect(self) -> bool:
         """Serve a client from now on; False: the sockets are used up, close the connection at once."""
@@ -107,11 +121,9 @@ class Dom0:
         """Take what a client sent; b"" is the end of its stream, however it came."""
         if self._link is None:
             return
-        if self._leaving:
-            data = b""
-        self._inbox.extend(self._link.receive(data))
-        if not data:
-            self._inbox.append(_End.END)
+        self._ended = self._ended or self._leaving or not data
+        if not self._leaving:
+            self._arrived += data
         self.progress()
 
     @property
@@ -141,21 +153,42 @@ class Dom0:
             self.booting = False
             self.boots += 1
             self._link = None
-        while self._idle and self._link is not None:
+        for _ in range(BATCH):
+            if not self.pending:
+                return
             if self._heard:
                 self.act(self._heard.popleft())
             elif not self._inbox:
-                return
+                self._look()
             elif isinstance(message := self._inbox.popleft(), _End):
                 self._leave()
             else:
                 self._heard.extend(self.hook.heard(message))
 
+    @property
+    def _waits(self) -> bool:
+        return bool(self._heard or self._inbox or self._arrived or self._ended)
+
+    @property
+    def _is_full(self) -> bool:
+        return len(self._out) >= WRITE_BYTES
+
+    def _look(self) -> None:
+        """Make commands of some of what has come; those before it are through."""
+        if self._link is None:
+            return
+        if self._arrived:
+            some, self._arrived = self._arrived[:PARSE_BYTES], self._arrived[PARSE_BYTES:]
+            self._inbox.extend(self._link.receive(some))
+            return
+        self._ended = False
+        self._inbox.extend(self._link.receive(b""))
+        self._inbox.append(_End.END)
+
     def reboot(self) -> None:
         """Reset the board: what was written and not sent is lost, the client isn't told."""
         self.frozen = self._stuck = self._dead = False
-        self._inbox.clear()
-        self._heard.clear()
+        self._forget()
         self._out.clear()
         self._connections = 0
         self.booting = True
@@ -163,6 +196,12 @@ class Dom0:
 
     def _leave(self) -> None:
         self._link = None
+        self._forget()
+
+    def _forget(self) -> None:
+        """Lose what waits to be served."""
+        self._arrived = b""
+        self._ended = False
         self._inbox.clear()
         self._heard.clear()
 

@@ -30,14 +30,17 @@ from decimal import Decimal
 from typing import Any, Final, Literal, NamedTuple, get_args
 
 from hil.board.kinds import ALIASES, BYTES, KINDS, MAX_MS, Kind, Way, table
-from taskgen.dialect.boards import no_such
+from taskgen.dialect.boards import BOARDS, BoardRow, no_such
 from taskgen.errors import UsageError
 from taskgen.units import NS_PER_MS, ms_from_ns, short, to_ns
 
-__all__ = ["ALIASES", "KINDS", "After", "Fault", "parse", "parse_for_boards", "table"]
+__all__ = ["ALIASES", "KINDS", "After", "Fault", "check_works", "parse", "parse_for_boards", "table"]
 
 MAX_TEXT: Final = 200
 MAX_COUNT: Final = (1 << 31) - 1
+
+#: Messages that aren't commands by themselves: what command they belong to.
+_COMMANDS: Final = {"BINARY": "SEND_BINARIES"}
 
 _AFTER = re.compile(rf"(?P<count>\d{{1,10}})?(?P<unit>{BYTES}|[A-Z_]{{2,20}})?", re.ASCII)
 _NUMBER = re.compile(r"\d{1,12}(\.\d{1,25})?(e-\d{1,3})?", re.ASCII)
@@ -197,11 +200,27 @@ def parse(text: str) -> Fault:
     return Fault(kind, **given)
 
 
-def parse_for_boards(texts: Iterable[str], count: int) -> list[list[Fault]]:
+def check_works(fault: Fault, board: BoardRow) -> None:
+    """Refuse a fault that could never strike on a board in software; what a client sends is the transport's to spoil.
+
+    Raises:
+        UsageError: boards of this generation give it no opportunity, or don't know a message that it waits for.
+    """
+    if fault.row.layer != "board":
+        return
+    if not fault.row.works(board):
+        others = ", ".join(each.name for each in BOARDS.values() if fault.row.works(each))
+        raise UsageError(f"fault {fault.kind}: boards of {board.name} can't have it", hint=f"boards of {others} can")
+    for name in (fault.at, fault.after.unit if fault.after else ""):
+        if name and _COMMANDS.get(name, name) not in board.messages:
+            raise UsageError(f"fault {fault}: boards of {board.name} know no {name}")
+
+
+def parse_for_boards(texts: Iterable[str], count: int, board: BoardRow | None = None) -> list[list[Fault]]:
     """Return the faults of each of `count` boards: those for all boards, and those with its number in front.
 
     Raises:
-        UsageError: a text is no fault, or there is no board of that number.
+        UsageError: a text is no fault, there is no board of that number, or a `board` can't have it.
     """
     plans: list[list[Fault]] = [[] for _ in range(count)]
     for text in texts:
@@ -212,6 +231,8 @@ def parse_for_boards(texts: Iterable[str], count: int) -> list[list[Fault]]:
                 hint="boards are counted from 0; without a number a fault is for all of them",
             )
         fault = parse(match["fault"] if match else text)
+        if board is not None:
+            check_works(fault, board)
         for plan in [plans[int(match["board"])]] if match else plans:
             plan.append(fault)
     return plans

@@ -4,7 +4,8 @@ Other than `hil.wire` this refuses nothing and remembers no payload: it only cou
 middle of a message. Bytes that make no sense are messages of four bytes.
 """
 
-from collections.abc import Iterator
+import struct
+from collections.abc import Iterator, Mapping
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from hil.frames import COMMANDS, GO_SEND, WORD
@@ -30,6 +31,18 @@ UNKNOWN: Final = "UNKNOWN"
 
 #: Fields that begin a message, and its name as far as it is known then.
 _FIRST: Final = {"word": "", "name": "BINARY"}
+
+
+#: Which words in a row need not come one by one.
+Join: TypeAlias = Literal["", "unknown", "alone"]
+#: Which words are still read by themselves, and up to where each word is the length of a document.
+_MEANT: Final[Mapping[tuple[Direction, Join], tuple[frozenset[int], int]]] = {
+    ("up", "unknown"): (frozenset(_NAMES), 0),
+    ("up", "alone"): (frozenset(word for word, name in _NAMES.items() if name in {*_LONG, _ANNOUNCES}), 0),
+    ("down", "unknown"): (frozenset(), MAX_DOCUMENT),
+    ("down", "alone"): (frozenset(), MAX_DOCUMENT),
+}
+_WORDS: Final = struct.Struct("<I")
 
 
 class Segment(NamedTuple):
@@ -79,13 +92,15 @@ class Framer:
         announced, self._announced = self._announced, 0
         return announced
 
-    def split(self, data: bytes, *, hold: bool = True) -> Iterator[Segment]:
+    def split(self, data: bytes, *, hold: bool = True, join: Join = "") -> Iterator[Segment]:
         """Yield the bytes again, b"" as the end of the stream.
 
         Args:
             data: some bytes of the stream.
             hold: hold up to three bytes back, until they tell which message they begin; else its first bytes may come
                 without its name.
+            join: where nobody counts them, words that stand in a row come as one message without meaning: those that
+                are `unknown`, or `alone`, which has the commands and replies of one word, too.
         """
         if not data:
             if held := bytes(self._head[self._passed :]) if self._field.name == "word" else b"":
@@ -93,7 +108,10 @@ class Framer:
             yield Segment(over=True)
         place = 0
         while place < len(data):
-            if self._left:
+            if join and not (self._left or self._head) and (size := self._row(data, place, join)):
+                part = data[place : place + size]
+                yield Segment(part, UNKNOWN, begins=True, ends=True)
+            elif self._left:
                 part = data[place : place + self._left]
                 self._left -= len(part)
                 yield self._segment(part, ends=not self._left)
@@ -101,6 +119,19 @@ class Framer:
                 part = data[place : place + self._field.size - len(self._head)]
                 yield from self._read(part, hold)
             place += len(part)
+
+    def _row(self, data: bytes, place: int, join: Join) -> int:
+        """Return how many bytes from here on are words that `join` joins."""
+        whole = len(data) - (len(data) - place) % WORD
+        if self._field.name != "word" or place == whole:
+            return 0
+        meant, longest = _MEANT[self._way, join]
+        words = _WORDS.iter_unpack(memoryview(data)[place:whole])
+        number = next(
+            (number for number, (word,) in enumerate(words) if 0 < word <= longest or word in meant),
+            (whole - place) // WORD,
+        )
+        return number * WORD
 
     def _read(self, part: bytes, hold: bool) -> Iterator[Segment]:
         """Yield a part of the field, and go on to the next one when it is whole."""

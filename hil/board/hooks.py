@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Literal, NamedTuple, TypeAlias
 
 from hil.messages import Document, FromBoard, Message
+from taskgen.dialect import BoardRow
 
 
 class Action(Enum):
@@ -79,33 +80,34 @@ class Hook:
         return (document,)
 
 
-def hook_of(faults: Sequence[str], seed: int = 0, board: int = 0) -> Hook:
+def hook_of(faults: Sequence[str], seed: int = 0, board: int = 0, row: BoardRow | None = None) -> Hook:
     """Return the hook of one board for faults given as text (`latency:50`); without any, everything passes.
 
     Args:
         faults: as texts, without the number of a board.
         seed: of what is drawn; each board draws its own.
         board: its number.
+        row: its generation, None for any.
 
     Raises:
-        UsageError: one of them is no fault, with the nearest kinds.
+        UsageError: one of them is no fault, with the nearest kinds, or that generation can't have it.
     """
     if not faults:
         return Hook()
     import importlib
 
-    made: Hook = importlib.import_module("hil.board.misbehaviour").hook_of(faults, seed, board)
+    made: Hook = importlib.import_module("hil.board.misbehaviour").hook_of(faults, seed, board, row)
     return made
 
 
-def faults_by_board(faults: Sequence[str], count: int) -> list[list[str]]:
+def faults_by_board(faults: Sequence[str], count: int, row: BoardRow | None = None) -> list[list[str]]:
     """Return the faults of each of `count` boards; a text such as `3:latency:50` is for that board alone.
 
     Raises:
-        UsageError: one of them is no fault, or there is no such board.
+        UsageError: one of them is no fault, there is no such board, or its generation `row` can't have it.
     """
     if not faults:
         return [[] for _ in range(count)]
     from hil.board.faults import parse_for_boards
 
-    return [[str(fault) for fault in plan] for plan in parse_for_boards(faults, count)]
+    return [[str(fault) for fault in plan] for plan in parse_for_boards(faults, count, row)]

@@ -1,11 +1,12 @@
 """The kinds of faults, one row each: what a text of the kind may give, what it strikes at, and what happens then."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
 from typing import Final, Literal, NamedTuple, TypeAlias
 
+from taskgen.dialect.boards import BoardRow
 from taskgen.errors import UsageError
 from taskgen.units import NS_PER_MS, ms_from_ns
 
@@ -31,6 +32,11 @@ DOWNWARD: Final = ("GO_SEND", "DOCUMENT", "AVAILABLE")
 _TRIGGER: Final = ("after", "p", "once")
 _ON_WIRE: Final = (*_TRIGGER, "at", "way")
 _LONGEST_LOG: Final = 1000
+_G3: Final = frozenset({"G3a", "G3b"})
+
+
+def _anywhere(_: BoardRow) -> bool:
+    return True
 
 
 class Amount(NamedTuple):
@@ -59,6 +65,7 @@ class Kind:
     at: tuple[str, ...] = ()  #: the messages that `at` may name
     way: Way = "down"
     prompt: bool = False  #: doesn't wait for an opportunity, as long as no other parameter asks for one
+    works: Callable[[BoardRow], bool] = _anywhere  #: whether boards of a generation give it opportunities
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -145,14 +152,21 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
             _board("accept-only", opportunity="connection", effect="is accepted and never served"),
             _command("freeze", effect="nothing happens on the board any more; it stays connected"),
             _command("reboot", effect="the board resets, its client isn't told"),
-            _board("hang-on-kill", opportunity="kill", effect="the taskloader hangs (inferred, G3 only)", takes=()),
-            _board("duplicate-push", opportunity="push", effect="comes twice"),
+            _board(
+                "hang-on-kill",
+                opportunity="kill",
+                effect="the taskloader hangs (inferred, G3 only)",
+                takes=(),
+                works=lambda row: row.name in _G3,
+            ),
+            _board("duplicate-push", opportunity="push", effect="comes twice", works=lambda row: row.pushes),
             _board("early-push", opportunity="GO_SEND", effect="a push of an old task's events comes first"),
             _board(
                 "stale-events",
                 opportunity="event log",
                 effect="so many events of an earlier set stand in front",
                 amount=Amount("events", 2, 1, _LONGEST_LOG),
+                works=lambda row: "GET_PROFILE" in row.messages,
             ),
             _reply("stale-tail", effect="the tail of an older, longer document stands behind its end"),
             _reply("torn-reply", effect="a push comes between its length and its text"),

@@ -51,8 +51,8 @@ def is_loopback(address: Address) -> bool:
     return ipaddress.ip_address(address.host).is_loopback
 
 
-def listeners(where: list[Address]) -> list[socket.socket]:
-    """Open non-blocking listening sockets, all or none.
+def listeners(where: list[Address], backlog: int = BACKLOG) -> list[socket.socket]:
+    """Open non-blocking listening sockets, all or none; `backlog` connections may wait at each.
 
     Raises:
         UsageError: a port is in use, or an address isn't this machine's.
@@ -61,7 +61,7 @@ def listeners(where: list[Address]) -> list[socket.socket]:
     opened: list[socket.socket] = []
     try:
         for address in where:
-            opened.append(_listener(address))
+            opened.append(_listener(address, backlog))
     except OSError as error:
         for each in opened:
             each.close()
@@ -72,7 +72,7 @@ def listeners(where: list[Address]) -> list[socket.socket]:
     return opened
 
 
-def _listener(address: Address) -> socket.socket:
+def _listener(address: Address, backlog: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     with contextlib.ExitStack() as stack:
         chosen = address.port
@@ -83,7 +83,7 @@ def _listener(address: Address) -> socket.socket:
             chosen = guard.getsockname()[1]
         listener = _bound(family, address.host, chosen)
     try:
-        listener.listen(BACKLOG)
+        listener.listen(backlog)
         listener.setblocking(False)
     except OSError:
         listener.close()

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from hil.board.faults import Fault, parse
+from hil.board.faults import Fault, check_works, parse
 from hil.board.hooks import Action, Heard, Hook, Piece, Said
 from hil.board.streams import Stream
 from hil.board.triggers import Plan, Trigger
@@ -11,6 +11,7 @@ from hil.documents import profile
 from hil.documents.profile import Stamped
 from hil.frames import COMMANDS, WORD, encode
 from hil.messages import Available, Binary, Document, FromBoard, GoSend, Message, SendBinaries, Start
+from taskgen.dialect import BoardRow
 from taskgen.events import EventType
 
 #: The id of the task that old events are of, beside those of ours; ids go up to 99 (wire-protocol 2).
@@ -26,13 +27,20 @@ _TAIL: Final = {
 }
 _EMPTY_LIVE: Final = Document("live", b"<live>\n\t<task-descriptions/>\n</live>\n")
 _ACTIONS: Final = {"freeze": Action.FREEZE, "reboot": Action.REBOOT}
+#: The fault of the board's connections; it counts for the board, others on each connection anew.
+_ONLY: Final = "accept-only"
+_ACCEPT: Final = "accept"
 #: Faults that need the events of documents.
 _READERS: Final = frozenset({"stale-events", "early-push", "torn-reply"})
 
 
-def hook_of(faults: Sequence[str], seed: int, board: int) -> Hook:
+def hook_of(faults: Sequence[str], seed: int, board: int, row: BoardRow | None) -> Hook:
     """Return the hook of one board; see `hil.board.hooks.hook_of`."""
-    return FaultyBoard([parse(text) for text in faults], seed, board)
+    parsed = [parse(text) for text in faults]
+    if row is not None:
+        for fault in parsed:
+            check_works(fault, row)
+    return FaultyBoard(parsed, seed, board)
 
 
 class FaultyBoard(Hook):
@@ -51,7 +59,7 @@ class FaultyBoard(Hook):
         self._reads = bool(kinds & _READERS)
         self._log = _Log()
         self._plan = Plan(faults, f"{seed}/{board}")
-        self._accepting = self._go_on((), "accept")
+        self._accepting = self._go_on((), _ACCEPT)
         self._stream = Stream(self._plan, 0)
         self._triggers = self._go_on((), "0")
         self._is_new = False  # the connection
@@ -66,12 +74,12 @@ class FaultyBoard(Hook):
         self._log = hook._log
         self._stream = hook._stream
         self._stream.follow(self._plan)
-        self._accepting = self._go_on(hook._accepting, "accept")
+        self._accepting = self._go_on(hook._accepting, _ACCEPT)
         self._triggers = self._go_on(hook._triggers, str(self._stream.number))
 
     def accepts(self) -> bool:
         """Whether a connection is served."""
-        struck = [trigger.strikes() for trigger in self._accepting if trigger.fault.kind == "accept-only"]
+        struck = [trigger.strikes() for trigger in self._accepting]
         self._is_new = not any(struck)
         return self._is_new
 
@@ -87,7 +95,7 @@ class FaultyBoard(Hook):
         return [
             next((each for each in known if each.shares(once)), None) or self._plan.trigger(index, place)
             for index, (fault, once) in enumerate(self._plan.faults)
-            if fault.row.layer == "board"
+            if fault.row.layer == "board" and (fault.kind == _ONLY) is (place == _ACCEPT)
         ]
 
     def _at_once(self) -> Iterator[Action]:
@@ -123,6 +131,8 @@ class FaultyBoard(Hook):
                     return [action]
             elif trigger.passed() and trigger.spend():
                 behind.append(action)
+        for trigger in self._accepting:
+            trigger.heard(name)
         behind += [_ACTIONS[each.fault.kind] for each in self._triggers if each.heard(name) and each.spend()]
         return [message, *behind[:1]]
 

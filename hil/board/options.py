@@ -9,6 +9,7 @@ from hil.board.hooks import faults_by_board, hook_of
 from hil.board.listening import LOOPBACK, listeners, places
 from hil.board.pace import MAX, speed_of
 from hil.board.server import Server
+from taskgen.dialect import BoardRow, board
 from taskgen.errors import UsageError
 
 #: More boards don't fit into one process: each needs sockets.
@@ -64,7 +65,12 @@ class BoardOptions:
         object.__setattr__(self, "workload", None if self.workload is None else str(self.workload))
         speed_of(self.speed)
         places(self.listen, self.port, self.count)
-        faults_by_board(self.faults, self.count)
+        faults_by_board(self.faults, self.count, self.row)
+
+    @property
+    def row(self) -> BoardRow:
+        """The row of the generation."""
+        return board(self.generation, destroy_at_exit=self.destroy_at_exit)
 
     @classmethod
     def from_json(cls, text: str) -> Self:

@@ -5,6 +5,7 @@
     inject latency:50       lift
 """
 
+import ipaddress
 import json
 import socket
 import sys
@@ -16,12 +17,15 @@ from typing import Any, Final
 from hil.board.control import Orders, failure, say
 from hil.board.faults import Fault, parse
 from hil.board.kinds import KINDS
-from hil.board.listening import LOOPBACK, listeners, places
+from hil.board.listening import LOOPBACK, address_of, listeners, places
 from hil.board.process import Child
 from hil.board.relay import Relay
 from taskgen import addresses
 from taskgen.addresses import Address
 from taskgen.errors import ConnectError, TaskgenError, UsageError
+
+#: Clients that may wait to be accepted: a board's own few places are protocol, a proxy's aren't.
+BACKLOG: Final = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +60,16 @@ class ProxyOptions:
         """Open the socket and return the proxy.
 
         Raises:
-            UsageError: the port is in use, or the address isn't this machine's.
+            UsageError: the port is in use, the address isn't this machine's, or the target is the proxy itself.
             ConnectError: the target's name is unknown.
         """
         place = _resolved(addresses.split(self.target))
-        (listener,) = listeners(places(self.listen, self.port, 1))
+        (listener,) = listeners(places(self.listen, self.port, 1), BACKLOG)
+        if _leads_to(address_of(listener), *place):
+            listener.close()
+            raise UsageError(
+                f"target {self.target}: is the proxy itself, expected a board", hint="give the proxy another --port"
+            )
         return Relay(listener, place, [parse(text) for text in self.faults], self.seed)
 
 
@@ -188,9 +197,27 @@ def _resolved(address: Address) -> tuple[int, Any]:
     try:
         found = socket.getaddrinfo(address.host, address.port, 0, socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        raise ConnectError(f"target {address}: {error}", hint="name a board by its address") from None
+        reason = getattr(error, "strerror", None) or "is no name of a host"
+        raise ConnectError(f"target {address}: {reason}", hint="name a board by its address") from None
     family, _, _, _, place = found[0]
     return family, place
+
+
+def _leads_to(listens: Address, family: int, place: Any) -> bool:
+    """Whether connections to a place come to whoever listens at an address, or at all of this machine's."""
+    host, port = place[:2]
+    if port != listens.port:
+        return False
+    return host == listens.host or (ipaddress.ip_address(listens.host).is_unspecified and _is_ours(family, host))
+
+
+def _is_ours(family: int, host: str) -> bool:
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((host, 0))
+        except OSError:
+            return False
+    return True
 
 
 if __name__ == "__main__":

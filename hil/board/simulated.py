@@ -6,7 +6,7 @@ that a set gives the same events on both; here its commands come as messages, it
 
 from dataclasses import fields, replace
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import simpy
 
@@ -39,6 +39,8 @@ _TAILS = frozenset({"G1p", "G3a"})
 #: Boards on which a second upload of a name changes nothing; elsewhere it fills the first one's pages (1.3).
 _FIRST_COUNTS = frozenset({"G4"})
 _PAGE = 4096
+#: As many events wait until somebody asks for them; more would fill documents that no client takes.
+UNREAD_EVENTS: Final = 10_000
 #: A program that nobody knows, or that lacks its argument, aborts.
 _ABORT = Demand(NS_PER_MS, exit_value=1)
 #: Longer than any clock of a board: beyond, nobody could tell the stamps apart.
@@ -131,9 +133,9 @@ class SimulatedBoard:
 
     @property
     def settled(self) -> bool:
-        """Whether nothing is to come that a client could notice."""
+        """Whether nothing is to come that a client could notice, unless it fetches the log that has filled up."""
         loader = self._board.loader
-        if self._board.hung:
+        if self._board.hung or (len(loader.log) >= UNREAD_EVENTS and not self.busy):
             return True
         if self.busy or loader.walking or any(map(self._is_leaving, loader.instances)):
             return False

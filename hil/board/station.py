@@ -12,7 +12,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Final, Protocol
 
-from hil.board.dom0 import Dom0
+from hil.board.dom0 import WRITE_BYTES, Dom0
 from hil.board.engine import Engine, EngineFactory
 from hil.board.hooks import Action, Hook
 from hil.board.line import Line
@@ -20,8 +20,6 @@ from hil.board.listening import abort, address_of, resume, silence
 from hil.board.pace import Pace
 from taskgen.units import NS_PER_MS
 
-#: What a board writes before it looks whether its client reads.
-WRITE_BYTES: Final = 1 << 14
 #: How far a board at `max` computes ahead of a client that it hears nothing of, in steps of its engine: some seconds of
 #: CPU. Tasks without end would occupy the server for ever.
 LONELY_STEPS: Final = 1_000_000
@@ -156,17 +154,29 @@ class Station:
     def _on_line(self, events: int) -> None:
         if self._line is not None and events & selectors.EVENT_READ:
             self._line.read(self._hook)
-        self._safely(self._exchange)
+        self._safely(lambda: self._exchange(0))  # the rest has its turn
 
-    def _exchange(self) -> None:
-        """Hand on what has arrived, and write what the board says to it."""
+    def _exchange(self, until_ns: int) -> None:
+        """Hand on what has arrived, and write what the board says to it; some of it also where that instant is over."""
         self._catch_up()
+        self._flush()
+        while self._serve() and self._loop.clock() < until_ns:
+            pass
+
+    def _serve(self) -> bool:
+        """Let the board serve some of what has arrived; False: there is nothing, or the client doesn't read."""
         line, dom0 = self._line, self._dom0
-        while line is not None and dom0.reads and (data := line.arrived()) is not None:
+        if line is None or line.blocked:
+            return False
+        if dom0.pending:
+            dom0.progress()
+        elif dom0.reads and (data := line.arrived()) is not None:
             self._hear()
             dom0.receive(data)
-            self._flush()
+        else:
+            return False
         self._flush()
+        return True
 
     def _hear(self) -> None:
         """Note a sign of life of the client."""
@@ -241,8 +251,14 @@ class Station:
         dom0, line = self._made, self._line
         if dom0 is None or dom0.frozen:
             return None
+        if self._is_pending(dom0):
+            return 0
         due = (None if line is None else line.due_ns(reads=dom0.reads), self._engine_due_ns(dom0))
         return min((each for each in due if each is not None), default=None)
+
+    def _is_pending(self, dom0: Dom0) -> bool:
+        """Whether commands wait to be served, and nothing hinders the board: time doesn't go on before."""
+        return dom0.pending and self._line is not None and not self._line.blocked
 
     def _engine_due_ns(self, dom0: Dom0) -> int | None:
         engine = dom0.engine
@@ -268,16 +284,20 @@ class Station:
         self._settle()
 
     def _compute(self, until_ns: int) -> None:
-        self._exchange()
+        self._exchange(until_ns)
         dom0, now_ns = self._dom0, self._loop.clock()
-        while (due_ns := self._engine_due_ns(dom0)) is not None and due_ns <= now_ns:
+        while now_ns < until_ns and not self._is_pending(dom0):
+            due_ns = self._engine_due_ns(dom0)
+            if due_ns is None or due_ns > now_ns:
+                break
             self._lonely += dom0.engine.advance(self._limit_ns(dom0.engine), _STEPS)
             dom0.progress()
             if dom0.written >= WRITE_BYTES:
                 self._flush()
-            if (now_ns := self._loop.clock()) >= until_ns:
-                break
-        self._exchange()
+            while self._is_pending(dom0) and self._loop.clock() < until_ns:
+                self._serve()
+            now_ns = self._loop.clock()
+        self._exchange(0)
 
 
 def _ignore(_: int) -> None:

@@ -9,7 +9,7 @@ order of the plan. What comes out doesn't depend on how the streams were sliced.
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from hil.board.framing import WAYS, Direction, Framer, Segment
+from hil.board.framing import WAYS, Direction, Framer, Join, Segment
 from hil.board.hooks import Piece
 from hil.board.triggers import Plan, Trigger
 
@@ -24,6 +24,12 @@ class _Stage:
         self.trigger = trigger
         self.fault = trigger.fault
         self._struck = False
+
+    @property
+    def counts(self) -> bool:
+        """Whether it has to see each word that is no message by itself, as one could be struck and the next one not."""
+        fault = self.fault
+        return not fault.at and bool(fault.after or fault.once or fault.p < 1 or fault.jitter_ns)
 
     def take(self, segment: Segment) -> Iterable[Segment]:
         """Return what becomes of a segment."""
@@ -66,13 +72,21 @@ class _Slice(_Stage):
         yield segment._replace(slice=self.fault.number, gap_ns=self.fault.gap_ns)
 
 
-class _Garbage(_Stage):
+class _Counting(_Stage):
+    """One for which each word is a message of its own."""
+
+    @property
+    def counts(self) -> bool:
+        return not self.fault.at
+
+
+class _Garbage(_Counting):
     def change(self, segment: Segment) -> Iterable[Segment]:
         garbage = self.trigger.random.randbytes(self.fault.number) if segment.begins else b""
         yield segment._replace(data=garbage + segment.data)
 
 
-class _Duplicate(_Stage):
+class _Duplicate(_Counting):
     def __init__(self, trigger: Trigger) -> None:
         super().__init__(trigger)
         self._copy = bytearray()
@@ -93,12 +107,19 @@ class _Duplicate(_Stage):
             yield Segment(bytes(self._copy), segment.message, begins=True, ends=True)
 
 
-class _Ending(_Stage):
+class _Ending(_Counting):
     """Ends the connection at a byte: resets it, or closes it; prompt ones don't wait for a message."""
 
     def __init__(self, trigger: Trigger) -> None:
         super().__init__(trigger)
         self._place = 0  # in the message
+
+    @property
+    def counts(self) -> bool:
+        after = self.fault.after
+        if self.fault.prompt:  # it doesn't wait for messages unless told how many
+            return after is not None and not after.unit
+        return super().counts
 
     def take(self, segment: Segment) -> Iterable[Segment]:
         at = None if segment.over else (self._prompt if self.fault.prompt else self._in_message)(segment)
@@ -147,6 +168,10 @@ class _BlackHole(_Ending):
     def __init__(self, trigger: Trigger, hole: _Hole) -> None:
         super().__init__(trigger)
         self._hole = hole
+
+    @property
+    def counts(self) -> bool:
+        return super().counts and not self._hole.is_open
 
     def take(self, segment: Segment) -> Iterable[Segment]:
         return () if self._hole.is_open else super().take(segment)
@@ -201,7 +226,14 @@ class Stream:
     def feed(self, way: Direction, data: bytes) -> list[Piece]:
         """Return what comes of bytes that go one way; b"" is the end of that direction."""
         hold = any(stage.fault.at for stage in self._stages[way])
-        return self._pieces(self._pass(way, self._framers[way].split(data, hold=hold)))
+        split = self._framers[way].split(data, hold=hold, join=self._joined(way))
+        return self._pieces(self._pass(way, split))
+
+    def _joined(self, way: Direction) -> Join:
+        """Return which words in a row no fault tells apart."""
+        if not any(self._stages.values()):
+            return "alone"
+        return "" if any(stage.counts for stage in self._stages[way]) else "unknown"
 
     def reset(self, way: Direction) -> list[Piece]:
         """Return what comes of a reset by the sender of one direction."""

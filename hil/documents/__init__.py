@@ -107,8 +107,11 @@ class _Relay:
 
     def __init__(self) -> None:
         self.target = _NOBODY
+        self.escaped = False  # ampersands in attributes: libxml2 leaves them so to whoever builds a tree
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
+        if self.escaped:
+            attributes = {name: value.replace("&#38;", "&") for name, value in attributes.items()}
         self.target.start(tag, attributes)
 
     def end(self, tag: str) -> None:
@@ -143,6 +146,7 @@ def feed(data: bytes, target: Target) -> None:
     except IndexError:
         parser, relay = _parser()
     relay.target = target
+    relay.escaped = b"&" in text
     try:
         for start in range(0, len(text), _PIECE):
             parser.feed(text[start : start + _PIECE])

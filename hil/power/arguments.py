@@ -4,9 +4,9 @@ Each argument is filled in by itself and stays one argument: nothing is joined, 
 """
 
 from collections.abc import Iterable
-from string import Formatter
 
 from taskgen.errors import UsageError
+from taskgen.inventory.placeholders import HINT, split
 from taskgen.power import Place
 
 
@@ -26,21 +26,13 @@ def fill_one(text: str, place: Place, where: str) -> str:
         UsageError: what `fill` raises.
     """
     values = {"host": place.host, "port": "" if place.port is None else str(place.port), "name": place.name}
-    known = ", ".join(f"{{{each}}}" for each in values)
-    hint = f"placeholders are {known}; {{{{ and }}}} stand for braces"
     filled = ""
     try:
-        parts = list(Formatter().parse(text))
-    except ValueError as error:
-        raise UsageError(f"{where}: {text!r:.100}: {error}", hint=hint) from None
-    for literal, field, spec, conversion in parts:
-        filled += literal
-        if field is None:
-            continue
-        if field not in values or spec or conversion:
-            whole = f"{{{field}{'!' + conversion if conversion else ''}{':' + spec if spec else ''}}}"
-            raise UsageError(f"{where}: {text!r:.100}: there is no placeholder {whole:.60}", hint=hint)
-        if not values[field]:
-            raise UsageError(f"{where}: {text!r:.100}: this board has no {field}", hint=hint)
-        filled += values[field]
+        for literal, name in split(text):
+            filled += literal
+            if name and not values[name]:
+                raise UsageError(f"{text!r:.100}: this board has no {name}", hint=HINT)
+            filled += values.get(name, "")
+    except UsageError as error:
+        raise UsageError(f"{where}: {error}", hint=error.hint) from None
     return filled

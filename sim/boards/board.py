@@ -52,8 +52,8 @@ class Dead(NamedTuple):
 class Board:
     """A board of one generation. `on_log` hears each event, `on_push` what a push carries (None: nobody listens).
 
-    `uptime_ns` is what its clock shows now, `created` how many instances it has created since boot; `binaries` (None:
-    all programs are there) may change at any time.
+    `uptime_ns` is what its clock shows now, `created` how many instances count as created before, since any boot;
+    `binaries` (None: all programs are there) may change at any time.
     """
 
     def __init__(
@@ -78,9 +78,10 @@ class Board:
         self._demand_of = demand_of
         self._cores = cores
         self._switches = switches or Switches()
-        self.loader = self._boot(uptime_ns, created)
+        self._created = created
+        self.loader = self._boot(uptime_ns)
 
-    def _boot(self, uptime_ns: int, created: int = 0) -> Loader:
+    def _boot(self, uptime_ns: int) -> Loader:
         timing = self.row.timing
         self.kernel = Kernel(
             self.env, self._cores, quantum_ns=timing.quantum_ns, expired=self.row.expired, uptime_ns=uptime_ns
@@ -91,7 +92,7 @@ class Board:
             self._demand_of,
             binaries=self.binaries,
             switches=self._switches,
-            created=created,
+            created=self._created,
         )
         loader.log.on_log = self._logged
         loader.log.on_push = self._pushed

@@ -1,6 +1,7 @@
 """What may stand in a `taskgen.toml`: one table of readers per TOML table."""
 
 import re
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from datetime import date, datetime
@@ -12,9 +13,10 @@ from taskgen import addresses, registry
 from taskgen.addresses import Hosts
 from taskgen.dialect.boards import BOARDS
 from taskgen.errors import UsageError
+from taskgen.inventory import placeholders
 from taskgen.inventory.model import Board, Entry, Health, Power, Quarantine, Settings
 from taskgen.inventory.where import Reader, Where, read_table, shown
-from taskgen.units import to_ns
+from taskgen.units import NS_PER_MS, to_ns
 
 #: The session of targets that name none.
 BOARD_SESSION = "taskloader"
@@ -25,6 +27,7 @@ PROBES = ("ping", "connect", "handshake", "canary")
 DRIVERS = ("command", "qemu")
 
 _MAX_LIST = 4096
+_FIELD = "value"  # for messages, which have the place in front
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 _FEATURE = re.compile(r"[A-Za-z0-9_.+-]{1,64}")
 _DURATION = re.compile(r"(\d{1,12}(?:\.\d{1,9})?) ?(ms|s|m|min|h)", re.ASCII)
@@ -108,11 +111,7 @@ def _list_of(reader: Reader, *, least: int = 0) -> Reader:
 def _max_run_ms(where: Where, value: Any) -> int | float:
     if type(value) not in {int, float}:
         raise where.error(f"is {shown(value)}, expected a number of milliseconds")
-    try:
-        ns = to_ns(value, "it")
-    except UsageError as error:
-        raise where.error(str(error)) from None
-    if not ns:
+    if not _ns(where, value):
         raise where.error(f"is {shown(value)}, expected more than 0 ms")
     return value  # type: ignore[no-any-return]  # its type was looked at
 
@@ -123,10 +122,26 @@ def _duration_ns(where: Where, value: Any) -> int:
         raise where.error(
             f"is {shown(value)}, expected a duration", hint='write a text with a unit: "500ms", "25s", "30m"'
         )
+    return _ns(where, Decimal(match[1]) * _UNIT_MS[match[2]])
+
+
+def _ns(where: Where, milliseconds: Decimal | float) -> int:
     try:
-        return to_ns(Decimal(match[1]) * _UNIT_MS[match[2]], "it")
+        return to_ns(milliseconds, _FIELD)
     except UsageError as error:
-        raise where.error(str(error)) from None
+        raise where.error(str(error).removeprefix(f"{_FIELD}: "), hint=error.hint) from None
+
+
+def _duration_ms(least: int) -> Reader:
+    """Return the reader of a duration that a driver takes in whole milliseconds, at least so many."""
+
+    def read_duration(where: Where, value: Any) -> int:
+        duration_ms, rest_ns = divmod(_duration_ns(where, value), NS_PER_MS)
+        if rest_ns or duration_ms < least:
+            raise where.error(f"is {shown(value)}, expected whole milliseconds, at least {least}")
+        return duration_ms
+
+    return read_duration
 
 
 def _hosts(where: Where, value: Any) -> Hosts:
@@ -161,6 +176,28 @@ def _command(where: Where, value: Any) -> tuple[str, ...]:
     return arguments
 
 
+def _pattern(where: Where, value: Any) -> str:
+    """Read a text with placeholders."""
+    text = _text(where, value)
+    _check_placeholders(where, text)
+    return text
+
+
+def _pattern_command(where: Where, value: Any) -> tuple[str, ...]:
+    """Read an argument list with placeholders."""
+    arguments = _command(where, value)
+    for position, argument in enumerate(arguments):
+        _check_placeholders(where / position, argument)
+    return arguments
+
+
+def _check_placeholders(where: Where, text: str) -> None:
+    try:
+        deque(placeholders.split(text), maxlen=0)
+    except UsageError as error:
+        raise where.error(str(error), hint=error.hint) from None
+
+
 def _binaries(where: Where, value: Any) -> str:
     """Read a folder, as seen from the inventory's; `none` says that the board has its programs."""
     text = _text(where, value)
@@ -187,10 +224,22 @@ def _power(where: Where, value: Any) -> Power:
     driver = _one_of(drivers)(where / "driver", value["driver"])
     common: dict[str, Reader] = {"driver": _text, "settle": _duration_ns}
     told = _TOLD[driver] if driver in _TOLD else dict.fromkeys(value.keys() - common.keys(), _anything)
-    found = read_table(where, value, {**common, **told})
+    found = read_table(where, value, {**common, **told}, needed=("qmp",) if driver == "qemu" else ())
     settle_ns = found.pop("settle", 0)
     del found["driver"]
-    return Power(driver, found, settle_ns)
+    _check_needed(where, found, _NEEDED.get(driver, ()))
+    arguments = {_POWER_ARGUMENTS.get(key, key) if driver in _TOLD else key: each for key, each in found.items()}
+    return Power(driver, arguments, settle_ns)
+
+
+def _check_needed(where: Where, found: Mapping[str, Any], alternatives: tuple[tuple[str, ...], ...]) -> None:
+    """Refuse a table that has none of the alternatives whole; the one that was begun is the one that is meant."""
+    if not alternatives or any(all(key in found for key in keys) for keys in alternatives):
+        return
+    meant = max(alternatives, key=lambda keys: sum(key in found for key in keys))
+    missing = next(key for key in meant if key not in found)
+    hint = f"it needs {', or '.join(' and '.join(keys) for keys in alternatives)}: lists of arguments"
+    raise where.error(f"{missing} is missing", hint=hint)
 
 
 def _anything(where: Where, value: Any) -> Any:
@@ -200,9 +249,19 @@ def _anything(where: Where, value: Any) -> Any:
 
 #: What the drivers that we know are told.
 _TOLD: Mapping[str, Mapping[str, Reader]] = {
-    "command": {"cycle": _command, "on": _command, "off": _command},
-    "qemu": {"command": _command, "qmp": _text},
+    "command": {
+        "cycle": _pattern_command,
+        "on": _pattern_command,
+        "off": _pattern_command,
+        "timeout": _duration_ms(1),
+        "pause": _duration_ms(0),
+    },
+    "qemu": {"command": _pattern_command, "qmp": _pattern, "timeout": _duration_ms(1), "start": _duration_ms(1)},
 }
+#: What of that they can't do without: one of these.
+_NEEDED: Mapping[str, tuple[tuple[str, ...], ...]] = {"command": (("cycle",), ("off", "on"))}
+#: What their arguments are called where the key is another word.
+_POWER_ARGUMENTS = {"timeout": "timeout_ms", "pause": "pause_ms", "start": "start_ms"}
 
 
 def _health(where: Where, value: Any) -> Health:

@@ -4,6 +4,7 @@ import errno
 import itertools
 import json
 import resource
+import selectors
 import socket
 import subprocess
 import sys
@@ -192,6 +193,16 @@ def test_without_a_free_file_an_address_waits_and_is_not_lost(monkeypatch: pytes
 
 def test_without_any_file_discovery_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "socket", Exhausted(itertools.cycle([True])))
+    with pytest.raises(TargetError, match="no socket can be opened: EMFILE") as caught:
+        found(iter([Address("127.7.0.1", 1)]))
+    assert caught.value.hint == "raise `ulimit -n`"
+
+
+def test_without_a_file_for_the_selector_discovery_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(selectors, "DefaultSelector", refuse)
     with pytest.raises(TargetError, match="no socket can be opened: EMFILE") as caught:
         found(iter([Address("127.7.0.1", 1)]))
     assert caught.value.hint == "raise `ulimit -n`"

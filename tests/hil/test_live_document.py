@@ -264,3 +264,13 @@ def test_damage_is_found_or_harmless_never_a_crash(noise: bytes, at: int, cut: i
     except DocumentError:
         return
     assert all(row.arrival_ms <= LAST_STAMP_MS for row in live.threads)
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [("&", "01.a&b"), ("&amp;", "01.a&b"), ("&lt;", "01.a<b"), ("&#38;", "01.a&#38;b"), ("&amp;#38;", "01.a&#38;b")],
+)
+def test_an_ampersand_in_a_name_is_an_ampersand(written: str, name: str) -> None:
+    """Boards write names as they are; what looks like an entity of XML itself may be one."""
+    document = render([CHILD._replace(thread="01.a?b")], None, "G4").replace(b"?", written.encode())
+    assert [row.thread for row in parse(document).threads] == [name]

@@ -59,7 +59,7 @@ class InspectedBoard(ToyBoard):
     @classmethod
     def inspect(cls, target: Target) -> Mapping[str, Any]:
         with cls.open(target) as session:
-            return {"state": "idle", "generation": session.dialect, "latency_ms": 1.5}
+            return {"state": "idle", "generation": session.dialect, "latency_ns": 1_500_000}
 
 
 class OwnConnections(ToyBoard):

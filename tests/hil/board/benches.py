@@ -49,10 +49,20 @@ class Bench:
     def wait(self, until_ms: int = 10_000_000) -> bytes:
         """Let time go by as long as something is to come."""
         engine = self.engine
+        written = self._serve()
         while not engine.settled and (due_ns := engine.next_ns) is not None and due_ns <= until_ms * MS:
             engine.advance(until_ms * MS, 1000)
             self.dom0.progress()
-        return self.dom0.take()
+            written += self._serve()
+        return written
+
+    def _serve(self) -> bytes:
+        """Take what is written, and let the board serve what waits for that."""
+        written = self.dom0.take()
+        while self.dom0.pending:
+            self.dom0.progress()
+            written += self.dom0.take()
+        return written
 
     def events(self, *messages: bytes | FromClient, until_ms: int = 10_000_000) -> list[profile.Stamped]:
         """Return the events that were pushed, or polled with GET_PROFILE."""

@@ -112,6 +112,17 @@ def test_several_sets_one_after_the_other_start_afresh() -> None:
         bench.say(Clear())
 
 
+@pytest.mark.parametrize("generation", WITH_LOG)
+def test_after_a_reboot_a_board_is_as_it_was_in_the_beginning(generation: str) -> None:
+    tasks = [{"pkg": "pi", "config": {"arg1": 500}, "period": 2000, "priority": 3, "numberofjobs": 1}]
+    bench = Bench(generation)
+    fresh = from_board(tasks, bench)
+    bench.dom0.reboot()
+    bench.wait()
+    assert bench.connect()
+    assert from_board(tasks, bench) == fresh
+
+
 @pytest.mark.parametrize("generation", ["G3a", "G3b"])
 def test_the_goal_of_the_optimiser_travels_in_the_set(generation: str) -> None:
     apply = {"fairness": {"apply": 0}, "utilization": {"apply": 1}}
