@@ -100,6 +100,7 @@ class Boot:
         self.sent: dict[str, str] = {}  #: SHA-256 by name
         self.fresh: set[str] = set()  #: those that were sent over the connection that is open now
         self.heard: tuple[int, int] | None = None  #: the last stamp in ms, and when it arrived here
+        self.newest: tuple[int, int] | None = None  #: the same of the connection that is open now, whatever it was of
 
     def hear(self, stamp_ms: int, arrived_ns: int, used: Iterable[Program]) -> bool:
         """Note the last stamp of a run; return whether the board has rebooted and forgotten programs that it `used`."""
@@ -113,6 +114,7 @@ class Boot:
     def connected(self) -> None:
         """Note that a connection was opened."""
         self.fresh.clear()
+        self.newest = None
 
     def note(self, program: Program) -> None:
         """Note that a program was sent."""

@@ -4,6 +4,9 @@ Boards tell neither which job an event belongs to nor when the set began, they d
 (hazard 19 of wire-protocol 8), and leave out what one would wait for (hazard 23): a START may have no end, an end no
 START, a last job no JOBS_DONE. A `Chronicle` is the one place that knows; it has no socket and no clock of its own.
 
+What is older than our START is known by the board's clock, where an earlier document of the same connection told it,
+and by what no run can have; see `Chronicle.feed`.
+
 Time zero is the first START stamp minus the time from release to START and that task's offset; until it is known events
 wait. At the horizon nothing is born any more, and what lives ends there with EXIT_EXTERNAL, whenever the board noticed.
 """
@@ -11,15 +14,18 @@ wait. At the horizon nothing is born any more, and what lives ends there with EX
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from hil.clock import unwrap
+from hil.clock import WRAP_NS, unwrap
+from hil.deadlines import can_be_denied
 from hil.documents.profile import Stamped
 from taskgen.dialect.boards import BoardRow
 from taskgen.events import ENDINGS, Event, EventType
-from taskgen.parameters import NO_PRIORITY, Parameters
+from taskgen.parameters import Parameters
 from taskgen.units import NS_PER_MS
 
 #: A stamp that lies this far back is late, not one of the clock's next turn; a board that reboots is lost anyway.
 _BACK_NS = 20 * 60_000 * NS_PER_MS
+#: A stamp that is older than this tells nothing of later ones: they may be of the clock's next turn.
+_OLD_NS = WRAP_NS - _BACK_NS
 
 _REFUSED = EventType.NOT_SCHEDULED
 _ENDS = ENDINGS - {_REFUSED}
@@ -52,16 +58,25 @@ class Chronicle:
         tasks: of the set.
         row: of the board's generation.
         horizon_ns: when the run ends, in set time.
+        newest: the newest stamp in ms that the connection brought before START, and when it arrived, if there is one.
     """
 
-    def __init__(self, tasks: Sequence[Parameters], row: BoardRow, horizon_ns: int) -> None:
+    def __init__(
+        self, tasks: Sequence[Parameters], row: BoardRow, horizon_ns: int, newest: tuple[int, int] | None = None
+    ) -> None:
         self.horizon_reached = False  #: a stamp lies at the horizon or behind it
         self.cut = False  #: to be set when the horizon has passed: what is stopped from then on ends there
+        self.stopped = False  #: to be set before STOP or CLEAR: what is killed by these before isn't of this run
         self.heard: tuple[int, int] | None = None  #: the last stamp in ms, and when it arrived
         self._row = row
         self._horizon_ns = horizon_ns
         self._lives = {task.id: _life(task, row) for task in tasks}
         self._latest_ns: int | None = None  # the latest instant on the board's clock
+        self._newest = newest
+        self._floor_ns: int | None = None  # what was logged up to then is older than our START
+        self._first_ns: int | None = None  # when the first job was released
+        # Releases that wait for START to return are off the grid of their period.
+        self._on_grid = row.offsets != "blocking" or not any(task.offset_ns for task in tasks)
         self._zero_ns: int | None = None
         self._held: list[tuple[int, EventType, int, int]] = []
         self._now_ns = 0
@@ -107,15 +122,19 @@ class Chronicle:
     def feed(self, log: Iterable[Stamped], arrived_ns: int) -> Iterator[Event]:
         """Yield the events that a document of the log adds, in the order in which the board logged them.
 
+        Left out is what is older than our START (wire-protocol 8, hazard 19): stamps up to the newest one of before, in
+        front of the first START what no run can have (`_begin`), and behind it what is older than that START.
+
         Args:
             log: what the document says.
             arrived_ns: when it arrived, on our clock.
         """
-        entries = [(entry, self._instant_ns(entry)) for entry in log if entry.task_id in self._lives]
+        log = [entry for entry in log if entry.task_id in self._lives]
+        if log and self._latest_ns is None and self._newest and arrived_ns - self._newest[1] < _OLD_NS:
+            self._latest_ns = self._floor_ns = self._newest[0] * NS_PER_MS
+        entries = self._fresh([(entry, self._instant_ns(entry)) for entry in log])
         if entries:
             self.heard = (entries[-1][0].stamp_ms, arrived_ns)
-        if self._zero_ns is None and (self._row.pushes or self._row.instances):
-            entries = _fresh(entries)
         for entry, instant_ns in entries:
             life = self._lives[entry.task_id]
             kind = entry.type or self._meaning(life)
@@ -130,6 +149,70 @@ class Chronicle:
         instant_ns = unwrap(entry.stamp_ms, self._latest_ns - _BACK_NS)
         self._latest_ns = max(self._latest_ns, instant_ns)
         return instant_ns
+
+    def _fresh(self, entries: list[tuple[Stamped, int]]) -> list[tuple[Stamped, int]]:
+        """Return the part of a document that isn't known to be older than our START."""
+        if self._zero_ns is None and (self._row.pushes or self._row.instances):
+            begin = self._begin(entries)
+            if begin:
+                self._floor_ns = max(self._floor_ns or 0, entries[begin - 1][1])
+            entries = entries[begin:]
+        return [
+            (entry, instant_ns)
+            for entry, instant_ns in entries
+            if instant_ns > (-1 if self._floor_ns is None else self._floor_ns)
+            and (instant_ns >= (self._first_ns or 0) or entry.type in {None, _REFUSED})
+        ]
+
+    def _begin(self, entries: list[tuple[Stamped, int]]) -> int:
+        """Return where our run may begin at the earliest, in a document that may have its first START.
+
+        That is behind jobs that were stopped before we stopped any, behind JOBS_DONEs of tasks that start again, behind
+        as many jobs as a task has too many, and behind a job that is too far before its successor, or no multiple of
+        the period. Several jobs of a task are no reason: a board may push many at once.
+        """
+        begin = 0
+        behind: dict[int, int] = {}  # task id: the position behind its last ending
+        done: dict[int, int] = {}  # the same of its JOBS_DONE
+        latest: dict[int, int] = {}  # when its entry before was logged
+        starts: dict[int, list[tuple[int, int]]] = {}  # its STARTs: when, and what is `behind` then
+        for position, (entry, instant_ns) in enumerate(entries):
+            task_id = entry.task_id
+            if entry.type is EventType.START:
+                seen = starts.setdefault(task_id, [])
+                begin = max(begin, done.get(task_id, 0))
+                task = self._lives[task_id].task
+                if seen and self._is_foreign(task, instant_ns - seen[-1][0], instant_ns - latest[task_id]):
+                    begin = max(begin, behind.get(task_id, 0))
+                if not seen or seen[-1][0] != instant_ns:
+                    seen.append((instant_ns, behind.get(task_id, 0)))
+            elif entry.type is EventType.JOBS_DONE:
+                done[task_id] = position + 1
+            elif entry.type in _ENDS:
+                behind[task_id] = position + 1
+                if entry.type is EventType.EXIT_EXTERNAL and not self.stopped:
+                    begin = position + 1
+            latest[task_id] = instant_ns
+        for task_id, seen in starts.items():
+            limit = self._lives[task_id].jobs
+            if limit is not None and len(seen) > limit:
+                begin = max(begin, seen[-limit][1])
+        return begin
+
+    def _is_foreign(self, task: Parameters, distance_ns: int, silence_ns: int) -> bool:
+        """Whether two STARTs of a task can't be of one run, give or take a quarter of its period.
+
+        Args:
+            task: which.
+            distance_ns: between the two.
+            silence_ns: before the second; no board passes over more than the release that finds the job before.
+        """
+        if not self._on_grid or not task.period_ns:
+            return False
+        if silence_ns > 2 * task.period_ns + task.period_ns // 4:
+            return True
+        rest_ns = distance_ns % task.period_ns
+        return min(rest_ns, task.period_ns - rest_ns) > task.period_ns // 4
 
     def _meaning(self, life: Life) -> EventType | None:
         """Return what `UNKNOWN` means: builds of G3 print it for types that were new then (wire-protocol 3.2)."""
@@ -170,7 +253,8 @@ class Chronicle:
         if self._zero_ns is None:
             if kind is not EventType.START:
                 return
-            self._zero_ns = instant_ns - self._row.create_ns - life.task.offset_ns
+            self._first_ns = instant_ns - self._row.create_ns
+            self._zero_ns = self._first_ns - life.task.offset_ns
         yield from self._release()
 
     def _release(self) -> Iterator[Event]:
@@ -214,24 +298,22 @@ class Chronicle:
                 yield Event(time_ns, EventType.JOBS_DONE, life.task.id, life.starts - 1, None)
 
 
-def _fresh(entries: list[tuple[Stamped, int]]) -> list[tuple[Stamped, int]]:
-    """Return the part of a set's first document that is of this set.
+def newest(before: tuple[int, int] | None, log: Iterable[Stamped], arrived_ns: int) -> tuple[int, int] | None:
+    """Return the newest stamp in ms of all that a connection brought, and when it arrived.
 
-    Each ending is pushed at once, or the task has one instance only, so no task can have ended and started again before
-    the first document came: up to the last ending in front of such a START everything is left over.
+    Args:
+        before: the one so far.
+        log: what a document says, of any task.
+        arrived_ns: when it arrived, on our clock.
     """
-    ended: set[int] = set()
-    begin = last = 0
-    for position, (entry, _) in enumerate(entries):
-        if entry.type in _ENDS:
-            ended.add(entry.task_id)
-            last = position + 1
-        elif entry.type is EventType.START and entry.task_id in ended:
-            begin = last
-    return entries[begin:]
+    if before is not None and arrived_ns - before[1] >= _OLD_NS:
+        before = None
+    for entry in log:
+        if before is None or unwrap(entry.stamp_ms, before[0] * NS_PER_MS - _BACK_NS) >= before[0] * NS_PER_MS:
+            before = (entry.stamp_ms, arrived_ns)
+    return before
 
 
 def _life(task: Parameters, row: BoardRow) -> Life:
     limits = [limit for limit in (task.jobs, row.instances) if limit is not None]
-    is_edf = row.edf != "none" and bool(task.deadline_ns or task.priority == NO_PRIORITY)
-    return Life(task, min(limits, default=None), can_be_denied=is_edf and row.optimiser == "job")
+    return Life(task, min(limits, default=None), can_be_denied(task, row))

@@ -13,25 +13,31 @@ import struct
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from hil.errors import RemoteProtocolError
-from hil.messages import Binary, FromClient, Message
+from hil.connecting import connect
+from hil.errors import LocalProtocolError, RemoteProtocolError
+from hil.messages import Binary, Document, FromClient, Message
 from hil.wire import Connection, Role, State
 from hil.wirelog import WireLog
-from taskgen import in_use
 from taskgen.addresses import Address
 from taskgen.dialect.boards import BoardRow
-from taskgen.errors import ConnectError, TargetLost
+from taskgen.errors import TargetLost
+
+__all__ = ["MAX_WAITING", "NS_PER_S", "Arrival", "Link", "Patience", "connect"]
 
 NS_PER_S = 1_000_000_000
 #: How much may wait for its reader; a board that has said more is given up.
 MAX_WAITING = 64 << 20
+#: What a message takes in memory beside its document, about.
+_ENVELOPE = 256
 #: What a slow board takes of an upload per second at least.
 _SLOWEST_BYTES_S = 50_000
 _CHUNK = 1 << 16
+#: How long a write that waits doesn't look whether it is to end.
+_SLICE_NS = NS_PER_S // 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +45,7 @@ class Patience:
     """How long to wait for what; all in nanoseconds."""
 
     connect_ns: int = 5 * NS_PER_S
-    write_ns: int = 10 * NS_PER_S  #: beside what the size of a message takes
+    write_ns: int = 10 * NS_PER_S  #: until some of a message is taken, and for all of it beside what its size takes
     stall_ns: int = 2 * NS_PER_S  #: silence inside a message
     close_ns: int = 2 * NS_PER_S  #: to finish what was begun
 
@@ -49,30 +55,6 @@ class Arrival(NamedTuple):
 
     message: Message
     time_ns: int
-
-
-def connect(address: Address, timeout_ns: int) -> socket.socket:
-    """Return a TCP connection to a board; that somebody accepts doesn't mean that a board serves (hazard 13).
-
-    Raises:
-        ConnectError: nobody accepts, or the name is unknown.
-    """
-    try:
-        connection = socket.create_connection((address.host, address.port), timeout_ns / NS_PER_S)
-    except (OSError, UnicodeError, OverflowError) as error:
-        reason = "no answer" if isinstance(error, TimeoutError) else getattr(error, "strerror", None) or error
-        raise ConnectError(
-            f"{address}: nobody accepts a connection: {reason}",
-            hint="boards need up to a minute to boot; is it switched on, and the port right?",
-        ) from None
-    try:
-        if connection.getsockname() == connection.getpeername():  # TCP's simultaneous open, on a port of this machine
-            raise OSError
-    except OSError:
-        connection.close()
-        raise ConnectError(f"{address}: nobody accepts a connection: connection refused") from None
-    in_use.hold(address, connection)
-    return connection
 
 
 class Link:
@@ -108,11 +90,15 @@ class Link:
         self._machine_lock = threading.Lock()
         self._write_lock = threading.Lock()
         self._unsent = b""
-        self._arrivals: deque[tuple[Arrival, int]] = deque()
+        self._hurry_ns: int | None = None  # when a write gives up, whatever its size allows
+        self._arrivals: deque[Arrival] = deque()
         self._waiting = 0  # bytes in it
+        self._resting = False
+        self._ignored = False  # something came while nobody listened
         self._news = threading.Condition()
         self._end: TargetLost | None = None
         self._woken = False
+        self._closing = False
         self._closed = False
         self._socket = connection
         self._prepare_socket()
@@ -120,7 +106,7 @@ class Link:
         self._reader.start()
 
     def _prepare_socket(self) -> None:
-        self._socket.settimeout(self.patience.write_ns / NS_PER_S)
+        self._socket.setblocking(False)
         with contextlib.suppress(OSError):  # of a connection that is gone already: the reader finds out
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -141,7 +127,7 @@ class Link:
     @property
     def over(self) -> bool:
         """Whether nothing can be sent any more."""
-        return self._closed or self._end is not None
+        return self._closing or self._end is not None
 
     def now(self) -> int:
         """Return the time in ns."""
@@ -173,19 +159,24 @@ class Link:
         """Write messages with one call: a board that is awake has all that it needs.
 
         Raises:
-            LocalProtocolError: it can't be sent now, or not to this generation; nothing was sent.
+            LocalProtocolError: one can't be sent now, or not to this generation; those before it were sent.
             TargetLost: the connection is over, or doesn't take it in time.
         """
         with self._write_lock:
             self._check_open()
-            with self._machine_lock:
-                data = b"".join(map(self._machine.send, messages))
-            self._write(data)
+            data = bytearray()
+            try:
+                with self._machine_lock:
+                    for message in messages:
+                        data += self._machine.send(message)
+            finally:  # what the machine took is on its way, or the two would be out of step
+                if data:
+                    self._write(bytes(data))
 
     def _check_open(self) -> None:
         if self._end is not None:
             raise self._end
-        if self._closed:
+        if self._closing:
             raise self.lost("the connection was closed")
 
     def _write(self, data: bytes) -> None:
@@ -207,15 +198,31 @@ class Link:
         self._unsent = data  # until it is out: an interrupt leaves a message half-sent
         try:
             while view:
-                count = self._socket.send(view)
+                try:
+                    count = self._socket.send(view)
+                except BlockingIOError:
+                    count = 0
                 self.bytes_out += count
                 view = view[count:]
-                self._unsent = bytes(view) if view else b""
-                if view and self._clock() > deadline_ns:
+                self._unsent = data[len(data) - len(view) :]
+                if view and not self._writable(deadline_ns):
                     return "no time left"
-        except OSError as error:
-            return "no time left" if isinstance(error, TimeoutError) else error.strerror or str(error)
+        except (OSError, ValueError) as error:  # ValueError: the socket was closed under us
+            return getattr(error, "strerror", None) or str(error)
         return None
+
+    def _writable(self, deadline_ns: int) -> bool:
+        """Wait until the socket takes more; return False if it doesn't in time."""
+        deadline_ns = min(deadline_ns, self._clock() + self.patience.write_ns)
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._socket, selectors.EVENT_WRITE)
+            while not self._closed:
+                left_ns = min(deadline_ns, self._hurry_ns or deadline_ns) - self._clock()
+                if left_ns <= 0:
+                    return False
+                if selector.select(min(left_ns, _SLICE_NS) / NS_PER_S):
+                    return True
+        return False
 
     # -- receiving -------------------------------------------------------------------------------------------------
 
@@ -228,8 +235,8 @@ class Link:
         with self._news:
             while True:
                 if self._arrivals:
-                    arrival, size = self._arrivals.popleft()
-                    self._waiting -= size
+                    arrival = self._arrivals.popleft()
+                    self._waiting -= _size(arrival.message)
                     return arrival
                 if self._end is not None:
                     raise self._end
@@ -242,10 +249,27 @@ class Link:
                 self._news.wait(None if left_ns is None else left_ns / NS_PER_S)
 
     def wake(self) -> None:
-        """Let a `receive` that waits return; from any thread."""
+        """Let a `receive` that waits return, and a write end soon: finished, or given up; from any thread."""
         with self._news:
             self._woken = True
+            self._hurry_ns = self._clock() + self.patience.close_ns
             self._news.notify_all()
+
+    def rest(self) -> None:
+        """From now on nobody listens: messages are read and not kept, so that an idle link doesn't grow."""
+        with self._news:
+            self._resting = True
+            self._ignored = bool(self._arrivals)
+            self._arrivals.clear()
+            self._waiting = 0
+
+    def attend(self) -> bool:
+        """Keep messages again, and forget a `wake` of before; return whether something came that nobody looked at."""
+        with self._news:
+            self._resting = self._woken = False
+            self._hurry_ns = None
+            ignored, self._ignored = self._ignored, False
+            return ignored
 
     def _read(self) -> None:
         with selectors.DefaultSelector() as selector:
@@ -260,12 +284,14 @@ class Link:
                 self._finish(self.lost(getattr(error, "strerror", None) or "the connection is gone"))
 
     def _read_once(self, selector: selectors.BaseSelector) -> bool:
-        if self._machine.mid_frame and not selector.select(self.patience.stall_ns / NS_PER_S):
-            self._finish(self.lost("the board fell silent inside a message"))
-            return False
+        mid_frame = self._machine.mid_frame
+        if not selector.select((self.patience.stall_ns if mid_frame else self.patience.write_ns) / NS_PER_S):
+            if mid_frame:  # between messages silence is ordinary
+                self._finish(self.lost("the board fell silent inside a message"))
+            return not mid_frame and not self._closed
         try:
             data = self._socket.recv(_CHUNK)
-        except TimeoutError:  # between messages silence is ordinary
+        except BlockingIOError:  # a false alarm
             return True
         self.heard_ns = self._clock()
         self.bytes_in += len(data)
@@ -273,18 +299,20 @@ class Link:
             self._log.received(self.heard_ns, data)
         with self._machine_lock:
             messages = self._machine.receive(data)
-        self._take(messages, len(data))
+        self._take(messages)
         if not data:
             self._finish(self.lost("the connection was closed" if self._closed else "the board closed the connection"))
         return bool(data) and self._end is None
 
-    def _take(self, messages: "list[Message] | tuple[Message, ...]", size: int = 0) -> None:
+    def _take(self, messages: "list[Message] | tuple[Message, ...]") -> None:
         if not messages:
             return
-        share = size // len(messages)
         with self._news:
-            self._arrivals.extend((Arrival(message, self.heard_ns), share) for message in messages)
-            self._waiting += share * len(messages)
+            if self._resting:
+                self._ignored = True
+                return
+            self._arrivals.extend(Arrival(message, self.heard_ns) for message in messages)
+            self._waiting += sum(map(_size, messages))
             self._news.notify_all()
         if self._waiting > MAX_WAITING:
             self._finish(self.lost(f"the board has sent more than {MAX_WAITING >> 20} MiB that nobody looked at"))
@@ -297,15 +325,22 @@ class Link:
 
     # -- the end ---------------------------------------------------------------------------------------------------
 
-    def close(self, owed: Binary | None = None) -> None:
-        """Close the connection, at the boundary of a message if the board lets us (hazard 15); idempotent, bounded.
+    def close(self, owed: Binary | None = None, farewell: Sequence[FromClient] = ()) -> None:
+        """Close the connection, at the boundary of a message if the board lets us (hazard 15).
+
+        Idempotent, from any thread, and over after twice `Patience.close_ns`: a write of another thread is aborted.
 
         Args:
             owed: the binary that was announced and isn't sent, if there is one: a board dies without it.
+            farewell: what is sent at the end, if there is time and the board may be told it.
         """
-        if self._closed:
-            return
-        whole = self._complete(owed)
+        deadline_ns = self._clock() + self.patience.close_ns
+        with self._news:
+            if self._closing:
+                return
+            self._closing = True  # nobody else begins to write
+            self._hurry_ns = deadline_ns
+        whole = self._complete(owed, farewell, deadline_ns)
         with self._news:
             self._closed = True
         with contextlib.suppress(OSError):  # a peer that is gone needs none of this
@@ -319,21 +354,20 @@ class Link:
         if self._log is not None:
             self._log.close()
 
-    def _complete(self, owed: Binary | None) -> bool:
+    def _complete(self, owed: Binary | None, farewell: Sequence[FromClient], deadline_ns: int) -> bool:
         """Finish what was begun; return whether the board has whole messages only."""
-        deadline_ns = self._clock() + self.patience.close_ns
         if not self._write_lock.acquire(timeout=self.patience.close_ns / NS_PER_S):
             return False
         try:
-            if self._unsent:
-                self._socket.settimeout(max(1, deadline_ns - self._clock()) / NS_PER_S)
-                if self._push_out(self._unsent, deadline_ns) is not None:
-                    return False
-            if owed is not None and self._machine.binaries_left and not self.over:
-                return self._pay(owed, deadline_ns)
+            if self._end is not None:
+                return not self._unsent and self._machine.state is not State.GO
+            if self._unsent and self._push_out(self._unsent, deadline_ns) is not None:
+                return False
+            if owed is not None and self._machine.binaries_left and not self._pay(owed, deadline_ns):
+                return False
+            return self._machine.state is not State.GO and self._say_farewell(farewell, deadline_ns)
         finally:
             self._write_lock.release()
-        return self._machine.state is not State.GO
 
     def _pay(self, owed: Binary, deadline_ns: int) -> bool:
         with contextlib.suppress(TargetLost):
@@ -344,3 +378,19 @@ class Link:
         with self._machine_lock:
             data = self._machine.send(owed)
         return self._push_out(data, deadline_ns) is None
+
+    def _say_farewell(self, messages: Sequence[FromClient], deadline_ns: int) -> bool:
+        data = b""
+        with (
+            contextlib.suppress(LocalProtocolError),
+            self._machine_lock,
+        ):  # it announced a binary: nothing else may come
+            data = b"".join(map(self._machine.send, messages))
+        if data and self._log is not None:
+            self._log.sent(self._clock(), data)
+        return self._push_out(data, deadline_ns) is None
+
+
+def _size(message: Message) -> int:
+    """Return about what a message takes in memory."""
+    return _ENVELOPE + (len(message.xml) if isinstance(message, Document) else 0)

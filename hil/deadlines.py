@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from taskgen.dialect.boards import BoardRow
-from taskgen.parameters import Parameters
+from taskgen.parameters import NO_PRIORITY, Parameters
 from taskgen.units import NS_PER_MS
 
 #: What a board may take beside the jobs' own work to create and destroy one.
@@ -83,17 +83,28 @@ OVERDUE = {
 
 
 def longest_silence_ns(tasks: Sequence[Parameters], row: BoardRow) -> int | None:
-    """Return the longest time in which no job of a set ends; None: nobody knows how long its jobs live.
+    """Return the longest time in which a board pushes nothing; None: nobody knows.
+
+    That is so where nobody knows how long jobs live, and where the optimiser may deny a task all of its jobs: a denial
+    is logged, but never pushed (wire-protocol 3.4), so a board that denies looks like one that is dead.
 
     Each task has one job at a time, so when a processor has done the work of all, one of them has ended. Before that it
     may wait for offsets, and twice for a period, since there are boards that start at every second tick.
     """
+    if any(can_be_denied(task, row) for task in tasks):
+        return None
     lives = [_life_ns(task, row) for task in tasks]
     known = [life for life in lives if life is not None]
     if len(known) < len(lives):
         return None
     period_ns = max(task.period_ns for task in tasks)
     return sum(task.offset_ns for task in tasks) + 2 * period_ns + sum(known) + _JOB_NS * len(tasks)
+
+
+def can_be_denied(task: Parameters, row: BoardRow) -> bool:
+    """Return whether the optimiser decides on each job of a task (wire-protocol 5.4)."""
+    is_edf = row.edf != "none" and bool(task.deadline_ns or task.priority == NO_PRIORITY)
+    return is_edf and row.optimiser == "job"
 
 
 def _life_ns(task: Parameters, row: BoardRow) -> int | None:

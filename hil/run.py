@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from hil.binaries import Boot, Program
-from hil.chronicle import Chronicle
+from hil.chronicle import Chronicle, newest
 from hil.connection import Arrival, Link
 from hil.deadlines import OVERDUE, Deadlines, Settings
 from hil.derive import Derivation
@@ -88,6 +88,7 @@ class Run:
         self._question = _question(self._row)
         self._deadlines = Deadlines(0, 0, 0, None, 0)
         self._echoes = 0  # of AVAILABLE that are due
+        self._served = clean  # the board has answered as one of its generation does
         self._started_ns = 0
         self._log_is_empty = False  # the last document of a log was
 
@@ -132,7 +133,10 @@ class Run:
     def _begin(self) -> Chronicle:
         """Send all that the set needs, then START."""
         self._upload()
-        self._chronicle = Chronicle(self._plan.tasks, self._row, self._plan.horizon.time_ns)
+        while (arrival := self._link.receive(self._link.now())) is not None:
+            self._hear(arrival)  # came before START
+        self._served = self._served or self._link.bytes_in > 0
+        self._chronicle = Chronicle(self._plan.tasks, self._row, self._plan.horizon.time_ns, self._boot.newest)
         if self._question is GetLive:
             self._derivation = Derivation(self._plan.tasks, self._row, self.threads)
         if not self._plan.stopped():
@@ -144,6 +148,8 @@ class Run:
     def _upload(self) -> None:
         """Send the programs that the board doesn't have, each announced alone: of one that doesn't come boards die."""
         for program in self._boot.missing(self._order.programs):
+            if self._plan.stopped():
+                return
             self._link.send(SendBinaries(1))
             self.owed = program.binary
             self._await(GoSend, self._settings.reply_ns, "GO_SEND")
@@ -176,7 +182,7 @@ class Run:
             elif reason == "poll":
                 self._ask()
             elif reason in OVERDUE:
-                raise self._link.lost(OVERDUE[reason])
+                raise self._silent(OVERDUE[reason])
             else:
                 return
 
@@ -227,6 +233,7 @@ class Run:
         self._log_is_empty = not log
         if self._question is GetProfile:
             self._answered(time_ns)
+        self._boot.newest = newest(self._boot.newest, log, time_ns)
         if self._chronicle is None:
             return []  # of an earlier set
         return list(self._chronicle.feed(log, time_ns))
@@ -252,10 +259,11 @@ class Run:
             tail += self._await(Document, self._settings.reply_ns, "the list of threads")
         self._derivation = None  # what ends from now on was cut off by us
         heard_ns = self._link.heard_ns
-        chronicle.cut = cut and not self._plan.stopped()
+        chronicle.stopped, chronicle.cut = True, cut and not self._plan.stopped()
         self._clear(*([Stop()] if cut else []), tail=tail)
-        if cut and self._link.heard_ns == heard_ns and (chronicle.alive or not chronicle.born):
-            self._prove_service()
+        has_barrier = self._knows("AVAILABLE") or not self._row.silent_when_empty
+        if cut and (self._link.heard_ns == heard_ns or not has_barrier):  # dead ones and late ones say nothing, too
+            tail += self._prove_service()
         tail += chronicle.finish()
         if chronicle.heard is not None and self._boot.hear(*chronicle.heard, self._order.programs):
             raise self._link.lost("the board rebooted before this run, and forgot programs that were sent to it")
@@ -309,10 +317,10 @@ class Run:
             self._link.send(GetProfile())
         return False
 
-    def _prove_service(self) -> None:
-        """Ask for what every board answers whose taskloader lives."""
+    def _prove_service(self) -> list[Event]:
+        """Ask for what every board answers whose taskloader lives; return the events of what it had to say before."""
         self._link.send(GetLive())
-        self._await(Document, self._settings.reply_ns, "GET_LIVE")
+        return self._await(Document, self._settings.reply_ns, "GET_LIVE", root="live")
 
     def _echo(self) -> Sequence[FromClient]:
         """Return the question that a board echoes when its command loop is idle, if it knows one."""
@@ -321,7 +329,7 @@ class Run:
         self._echoes += 1
         return (Available(),)
 
-    def _await(self, kind: type[FromBoard], wait_ns: int, what: str) -> list[Event]:
+    def _await(self, kind: type[FromBoard], wait_ns: int, what: str, root: str = "") -> list[Event]:
         """Wait for a message, for as many AVAILABLEs as are due; return the events of those before it.
 
         Raises:
@@ -334,9 +342,19 @@ class Run:
             if arrival is None:
                 continue
             events += self._hear(arrival)
+            if root and isinstance(arrival.message, Document) and arrival.message.root != root:
+                continue  # late, or pushed
             if isinstance(arrival.message, kind) and (kind is not Available or self._echoes <= 0):
                 return events
-        raise self._link.lost(f"{what}: no answer within {format_ms(wait_ns)} ms")
+        raise self._silent(f"{what}: no answer within {format_ms(wait_ns)} ms")
+
+    def _silent(self, reason: str) -> TargetLost:
+        """Return the error of a board that doesn't answer, with what else may be the reason of it."""
+        never, served = self._link.bytes_in == 0, self._served
+        error = self._link.lost(f"{reason}: it may serve another client" if never else reason)
+        if not served:  # nothing shows that the board is what we take it for
+            error.hint = f"is it a board of generation {self._row.name}? Compare its dialect; else {error.hint}"
+        return error
 
     def _drain(self, wait_ns: int, tail: list[Event]) -> None:
         """Listen for a while; append the events that came."""

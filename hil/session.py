@@ -6,8 +6,8 @@ serving slot (wire-protocol 6.8). When it was lost, or an exchange broke off, it
 """
 
 import threading
-from collections.abc import Generator, Mapping
-from contextlib import suppress
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -16,15 +16,16 @@ from hil.binaries import Boot, Folder, boot_of
 from hil.connection import Link, Patience, connect
 from hil.deadlines import Settings
 from hil.detect import DOUBT_NS, detect, only
+from hil.documents import DocumentError
 from hil.documents import taskset as documents
-from hil.messages import Clear, Optimize, SendDescriptions, Stop
+from hil.messages import Binary, Clear, Document, FromClient, GetLive, Optimize, SendDescriptions, Stop
 from hil.run import Order, Run
 from hil.wirelog import WireLog
 from taskgen import addresses, in_use
 from taskgen.addresses import DEFAULT_PORT, Address
 from taskgen.boards import BoardTarget
 from taskgen.dialect import BoardRow, board, describe_all
-from taskgen.errors import TargetError, TargetLost, UsageError
+from taskgen.errors import ConnectError, TargetError, TargetLost, UsageError
 from taskgen.events import Event
 from taskgen.horizon import DEFAULT_RUN_NS
 from taskgen.session import Capabilities, Plan, Session, Target
@@ -101,6 +102,8 @@ class TaskloaderSession(Session):
         self._boot: Boot = Boot(self._address)
         self._link: Link | None = None
         self._link_lock = threading.Lock()
+        self._closed = False  # under the lock
+        self._run: Run | None = None
         self._clean = False
         self._threads: Live | None = None
         self._checked: tuple[Plan, Order] | None = None  # the last one, which is about to be run
@@ -127,27 +130,41 @@ class TaskloaderSession(Session):
         link = self._connect(_handed_on(target))
         try:
             if self.row is None:
-                row = only(detect(link, patience_ns=2 * self._settings.reply_ns, doubt_ns=DOUBT_NS), str(self._address))
-                self._identify(row, link)
+                self._identify(only(_detect(link, 2 * self._settings.reply_ns), str(self._address)), link)
         except BaseException:
             self._drop()
             raise
+        link.rest()
         return self
 
     def _connect(self, connection: "socket.socket | None" = None) -> Link:
-        if connection is None:
-            connection = connect(self._address, self._patience.connect_ns)
-        try:
-            name = None if self.row is None else self.row.name
-            log = None if self._wire_log is None else WireLog(self._wire_log, self._address, name)
+        self._check_open()
+        with ExitStack() as undo:
+            if connection is not None:
+                undo.callback(connection.close)
+            log = None
+            if self._wire_log is not None:  # first: a board's sockets are too few for a log that can't be written
+                log = WireLog(self._wire_log, self._address, None if self.row is None else self.row.name)
+                undo.callback(log.close)
+            if connection is None:
+                connection = connect(self._address, self._patience.connect_ns)
+                undo.callback(connection.close)
             link = Link(connection, self._address, self.row, patience=self._patience, wire_log=log)
-        except BaseException:
-            connection.close()
-            raise
-        self._boot.connected()
-        self._clean, self._threads = False, None
-        self._link = link
+            undo.pop_all()
+        with self._link_lock:
+            closed = self._closed
+            if not closed:
+                self._boot.connected()
+                self._clean, self._threads = False, None
+                self._link = link
+        if closed:
+            link.close()
+            raise link.lost("the session was closed")
         return link
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise UsageError(f"{self._address}: this session was closed", hint="open a new one")
 
     def _identify(self, row: BoardRow, link: Link) -> None:
         link.identify(row)
@@ -191,7 +208,7 @@ class TaskloaderSession(Session):
         link = session._connect(connection)
         try:
             asked_ns = link.now()
-            rows = detect(link, patience_ns=session._settings.reply_ns, doubt_ns=DOUBT_NS)
+            rows = session._recognize(link)
         except TargetError as error:
             return {"state": "mute", "reason": str(error)}
         finally:
@@ -199,10 +216,34 @@ class TaskloaderSession(Session):
         names = " or ".join(row.name for row in rows)
         return {"state": "idle", "generation": names, "latency_ns": link.heard_ns - asked_ns}
 
+    def _recognize(self, link: Link) -> tuple[BoardRow, ...]:
+        """Return the generations that a board may be of: of the one that was configured it only proves that it serves.
+
+        Raises:
+            ConnectError: it doesn't serve.
+            TargetLost: the connection was lost.
+        """
+        if self.row is None:
+            return _detect(link, self._settings.reply_ns)
+        link.send(GetLive())
+        deadline_ns = link.now() + self._settings.reply_ns
+        while (arrival := link.receive(deadline_ns)) is not None:
+            if isinstance(arrival.message, Document) and arrival.message.root == "live":
+                return (self.row,)
+        raise ConnectError(
+            f"{self._address}: accepts connections, but doesn't answer GET_LIVE",
+            hint="it may hang or serve another client, or it is no taskloader: reset it, or look at its console",
+        )
+
     # -- runs ------------------------------------------------------------------------------------------------------
 
     def check(self, taskset: "TaskSet", **options: Any) -> Plan:
-        """Return the plan of a run, or raise what is wrong with the set on this board; sends nothing."""
+        """Return the plan of a run, or raise what is wrong with the set on this board; sends nothing.
+
+        Raises:
+            UsageError: the session was closed, or a program can't be sent.
+        """
+        self._check_open()
         plan = replace(super().check(taskset, **options), exact=False)
         self._checked = plan, self._order(plan)
         return plan
@@ -229,14 +270,10 @@ class TaskloaderSession(Session):
         checked, order = self._checked or (None, None)
         if order is None or checked is not plan:
             order = self._order(plan)
-        if plan.stopped():
+        link = self._attend(plan)
+        if link is None:
             return
-        with self._link_lock:
-            link = self._link
-            if link is None or link.over:
-                self._drop()
-                link = self._connect()
-        run = Run(link, order, self._boot, self._settings, clean=self._clean, before=self._threads)
+        run = self._run = Run(link, order, self._boot, self._settings, clean=self._clean, before=self._threads)
         self._clean = False
         try:
             yield from run.events()
@@ -245,8 +282,27 @@ class TaskloaderSession(Session):
             raise
         finally:
             self._clean, self._threads = run.clean, run.threads
-            if not run.usable:
+            if run.usable:
+                link.rest()
+            else:
                 link.close(run.owed)
+            self._run = None
+
+    def _attend(self, plan: Plan) -> Link | None:
+        """Return the connection for a run, a new one if need be; None: the run was stopped meanwhile."""
+        link = self._link
+        try:
+            if not plan.stopped() and (link is None or link.over):
+                self._drop()
+                link = self._connect()
+        except TargetError:
+            if not plan.stopped():
+                raise
+        if link is None or plan.stopped():
+            return None
+        if link.attend():
+            self._clean = False  # something came late: who knows what else does
+        return link
 
     def wake(self) -> None:
         """Interrupt whatever the run waits for."""
@@ -255,19 +311,21 @@ class TaskloaderSession(Session):
             link.wake()
 
     def close(self) -> None:
-        """Close the connection; tasks that run are stopped first; idempotent, bounded."""
-        link = self._link
-        if link is not None and self.active and not link.over:
-            with suppress(TargetError):  # the board is left either way
-                link.send(Stop())
-                link.send(Clear())
-        self._drop()
+        """Close the connection for good, from any thread; tasks that run are stopped first; idempotent, bounded.
 
-    def _drop(self) -> None:
-        link, self._link = self._link, None
+        A run of another thread ends with `TargetLost`; `run` raises `UsageError` from now on.
+        """
+        with self._link_lock:
+            self._closed = True
+        run = self._run
+        self._drop(None if run is None else run.owed, (Stop(), Clear()) if self.active else ())
+
+    def _drop(self, owed: Binary | None = None, farewell: Sequence[FromClient] = ()) -> None:
+        with self._link_lock:
+            link, self._link = self._link, None
         self._clean = False
         if link is not None:
-            link.close()
+            link.close(owed, farewell)
 
 
 def capabilities_of(row: BoardRow, cores: int, max_run_ns: int) -> Capabilities:
@@ -289,6 +347,13 @@ def _handed_on(target: Target) -> "socket.socket | None":
     if isinstance(target, BoardTarget) and target.connection is not None:
         return target.connection.take()
     return None
+
+
+def _detect(link: Link, patience_ns: int) -> tuple[BoardRow, ...]:
+    try:
+        return detect(link, patience_ns=patience_ns, doubt_ns=DOUBT_NS)
+    except DocumentError as error:
+        raise link.lost(f"the board sent what no board writes: {error}") from None
 
 
 def _some(value: Milliseconds, name: str) -> int:

@@ -10,10 +10,13 @@ The number is the time in ns since the connection opened, `>` went to the board,
 whole, so that several connections, also of several processes, can share a file.
 """
 
+import errno
 import json
 import os
 import re
 import secrets
+import sys
+import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -32,27 +35,42 @@ _DATA = re.compile(r"([0-9a-f]{6}) ([0-9]{1,20}) ([<>]) ((?:[0-9a-f]{2})*)")
 
 
 class WireLog:
-    """Appends what travels on one connection to a file.
+    """Appends what travels on one connection to a file, from any thread.
+
+    A file that can't be written later on (the disk is full) is told once on stderr and the log ends there: that is
+    neither the board's fault nor a reason to break off a run.
 
     Raises:
-        UsageError: the file can't be written.
+        UsageError: the file can't be written from the start.
     """
 
     def __init__(self, path: Path, address: Address, generation: str | None = None) -> None:
         self._connection = secrets.token_hex(3)
         self._opened_ns = time.monotonic_ns()
+        self._path = path
+        self._lock = threading.Lock()
+        self._file = -1
         try:
             self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+            opened = datetime.now(UTC).isoformat()
+            self._write(
+                json.dumps(
+                    {
+                        "wire": VERSION,
+                        "connection": self._connection,
+                        "address": str(address),
+                        "generation": generation,
+                        "opened": opened,
+                    }
+                )
+            )
         except OSError as error:
+            self.close()
             raise UsageError(f"wire log {path}: can't be written: {error.strerror or error}") from None
-        self._header(address=str(address), generation=generation, opened=datetime.now(UTC).isoformat())
-
-    def _header(self, **values: str | None) -> None:
-        self._append(json.dumps({"wire": VERSION, "connection": self._connection, **values}))
 
     def identify(self, generation: str) -> None:
         """Note the board's generation."""
-        self._header(generation=generation)
+        self._append(json.dumps({"wire": VERSION, "connection": self._connection, "generation": generation}))
 
     def sent(self, time_ns: int, data: bytes) -> None:
         """Note what goes to the board."""
@@ -68,12 +86,22 @@ class WireLog:
             self._append(f"{begin} {data[start : start + _PIECE].hex()}")
 
     def _append(self, line: str) -> None:
-        if self._file >= 0:
-            os.write(self._file, f"{line}\n".encode("ascii", "backslashreplace"))
+        try:
+            self._write(line)
+        except OSError as error:
+            self.close()
+            sys.stderr.write(f"note: wire log {self._path}: ends here: {error.strerror or error}\n")
+
+    def _write(self, line: str) -> None:
+        data = f"{line}\n".encode("ascii", "backslashreplace")
+        with self._lock:
+            if self._file >= 0 and os.write(self._file, data) < len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def close(self) -> None:
         """Close the file; idempotent."""
-        file, self._file = self._file, -1
+        with self._lock:
+            file, self._file = self._file, -1
         if file >= 0:
             os.close(file)
 
@@ -94,12 +122,12 @@ def read(path: Path) -> Iterator[Logged]:
 
     Raises:
         UsageError: the file can't be read.
-        InputError: a line is none of a wire log; names the line.
+        InputError: it is empty, or a line is none of a wire log; names the line.
     """
     known: dict[str, Logged] = {}
+    number = 0
     try:
         with path.open("rb") as file:
-            number = 0
             while line := file.readline(_MAX_LINE + 1):
                 number += 1
                 entry = _entry(line, known, f"{path}: line {number}")
@@ -107,6 +135,8 @@ def read(path: Path) -> Iterator[Logged]:
                 yield entry
     except OSError as error:
         raise UsageError(f"wire log {path}: can't be read: {error.strerror or error}") from None
+    if not number:
+        raise InputError(f"{path}: is empty, expected a wire log", hint="taskgen run --wire-log FILE writes one")
 
 
 def _entry(line: bytes, known: dict[str, Logged], where: str) -> Logged:

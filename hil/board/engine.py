@@ -42,6 +42,8 @@ class Engine(Protocol):
     def settled(self) -> bool:
         """Whether nothing is to come that a client could notice unless it does something; timers may tick on.
 
+        Also when more events wait in the log than a client would take: first it has to fetch them.
+
         Not as long as a command holds the loop, unless it does so for ever.
         """
 

@@ -24,7 +24,8 @@ class BoardOptions:
     Args:
         generation: G1, G1o, G1p, G3a, G3b or G4.
         count: how many.
-        speed: `max` (time stands still when nothing is due), or a factor of the wall clock.
+        speed: a factor of the wall clock, or `max`: as fast as possible. There, time stands still when nothing is due
+            that a client could notice, and when some 10 000 events wait in the log that nobody has fetched.
         listen: an IP address, or a range of them, one for each board.
         port: of the first board; the next ones follow, unless each has an address of its own. 0: any.
         faults: what goes wrong, as texts; `3:latency:50` is for board 3 alone.

@@ -39,7 +39,7 @@ _TAILS = frozenset({"G1p", "G3a"})
 #: Boards on which a second upload of a name changes nothing; elsewhere it fills the first one's pages (1.3).
 _FIRST_COUNTS = frozenset({"G4"})
 _PAGE = 4096
-#: As many events wait until somebody asks for them; more would fill documents that no client takes.
+#: So many events wait until a client fetches them; a board at `max` would soon have more than any document holds.
 UNREAD_EVENTS: Final = 10_000
 #: A program that nobody knows, or that lacks its argument, aborts.
 _ABORT = Demand(NS_PER_MS, exit_value=1)

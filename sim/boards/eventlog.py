@@ -40,6 +40,10 @@ class EventLog:
         self.on_log: Callable[[LogEntry], None] | None = None
         self.on_push: Callable[[tuple[LogEntry, ...]], None] | None = None
 
+    def __len__(self) -> int:
+        """How many events nobody has fetched yet."""
+        return len(self._entries)
+
     def append(self, entry: LogEntry) -> None:
         """Log an event."""
         self._entries.append(entry)

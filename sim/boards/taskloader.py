@@ -30,8 +30,9 @@ class Taskloader:
 
     `work_ns(task, k)` is the CPU time of job k. Whoever steps the environment drains `events`, tuples of time in ns
     since the start of the set, type, task id, job, core. Time zero is the first START stamp minus the creation of its
-    instance and that task's offset; until then events wait. `goal` is the optimiser's goal document; `uptime_ns` what
-    the board's clock shows at the beginning.
+    instance and that task's offset, and the horizon counts from there; until then events wait, and if nothing starts
+    the run ends a horizon after the last instant at which something could have. `goal` is the optimiser's goal
+    document; `uptime_ns` what the board's clock shows at the beginning.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Taskloader:
         self._work_ns = work_ns
         self._goal = goal
         self._held: list[LogEntry] = []
+        self._unborn: set[int] = set()  # tasks whose next job would start at the horizon or later
         self._end: simpy.Event | None = None
         self._started_ns = 0
         self._now_ns = 0
@@ -81,7 +83,7 @@ class Taskloader:
             yield self.board.optimize(self._goal)
         yield self.board.send_descs(self._descriptions, self._goal if self._row.optimiser == "job" else None)
         self._started_ns = int(self.env.now) + self._row.timing.start_ns
-        self._end_after(self._started_ns)
+        self._end_after(self._started_ns + self._first_start_ns())
         yield self.board.start()
         self._look()
 
@@ -94,6 +96,18 @@ class Taskloader:
         return program_demand(description, work_ns, self._row.timing)
 
     # -- the clock -----------------------------------------------------------------------------------------------
+
+    def _first_start_ns(self) -> int:
+        """Return how long after START the first job is logged, at the latest: what holds START up comes first."""
+        row, tasks = self._row, self._tasks.values()
+        wait_ns = max((task.period_ns for task in tasks), default=0)  # some timers fire at the end of a period
+        wait_ns += row.timing.create_ns * len(tasks)
+        if row.offsets != "ignored":
+            wait_ns += sum(task.offset_ns for task in tasks)
+        if row.jobs_limit == "odd":  # one question to the optimiser per job
+            query_ns = self.board.loader.controller.query_interval_ns or row.timing.query_interval_ns
+            wait_ns += query_ns * sum(task.jobs or 0 for task in tasks)
+        return wait_ns
 
     def _end_after(self, zero_ns: int) -> None:
         """Let the run end at the horizon, as counted from `zero_ns`."""
@@ -132,7 +146,9 @@ class Taskloader:
     def _emit(self, entry: LogEntry) -> None:
         time_ns = max(self._stamped_ns(entry) - (self._started_ns if self.zero_ns is None else self.zero_ns), 0)
         if time_ns >= self.horizon_ns and entry.type in {_START, _REFUSED}:
-            return  # at the horizon nothing is released any more
+            self._unborn.add(entry.task_id)  # at the horizon nothing is released any more
+        if entry.task_id in self._unborn:
+            return
         self._now_ns = max(self._now_ns, time_ns)
         self.events.append((time_ns, entry.type, entry.task_id, entry.job, entry.core))
 

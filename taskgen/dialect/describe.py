@@ -4,6 +4,7 @@ The elements hold values as they are sent: whole numbers in the board's units, t
 board doesn't read is kept as it is, and in its place. Nothing is rounded but `executiontime`, which is an upper bound.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -12,6 +13,9 @@ from taskgen.dialect.boards import DEFAULTS, ENDLESS, IDS, LONGEST_NS, MOST_TASK
 from taskgen.errors import Unsupported
 from taskgen.parameters import LEAST_URGENT, NO_PRIORITY, UNKNOWN_EXECUTION_MS, Parameters
 from taskgen.units import NS_PER_MS, format_ms, short
+
+#: A number of bytes that all boards read alike: of other texts they read the beginning (wire-protocol 2.1).
+_SIZE = re.compile(r"[0-9]{1,32}[KMG]?", re.ASCII)
 
 
 def describe(task: Parameters, row: BoardRow) -> dict[str, Any]:
@@ -82,6 +86,7 @@ def _faults(task: Parameters, row: BoardRow) -> Iterator[tuple[str, str]]:
     faults: Iterable[tuple[str, bool, str]] = (
         ("id", task.id not in IDS, f"know the ids {IDS[0]}..{IDS[-1]}"),
         ("pkg", len(pkg) > row.name_length, f"know names of at most {row.name_length} characters"),
+        ("quota", not _is_size(task.attributes.get("quota", 0)), "read digits with K, M or G, below 4G"),
         ("jitter", bool(task.jitter_ns), "can't delay releases"),
         ("arrivals", task.arrivals_ns is not None, "release periodically"),
         (deadline, bool(_edf_deadline_ns(task)) and row.edf == "none", "have no EDF"),
@@ -93,6 +98,15 @@ def _faults(task: Parameters, row: BoardRow) -> Iterator[tuple[str, str]]:
             yield key, f"multiply by 1000 in signed 32 bits, expected at most {LONGEST_NS // NS_PER_MS} ms"
         elif fault := _number_fault(time_ns, unit_ns):
             yield key, fault
+
+
+def _is_size(value: Any) -> bool:
+    """Return whether boards read a number of bytes as it is meant."""
+    text = str(value)
+    if isinstance(value, bool) or not _SIZE.fullmatch(text):
+        return False
+    exponent = {"K": 10, "M": 20, "G": 30}.get(text[-1], 0)
+    return int(text.rstrip("KMG")) << exponent <= ENDLESS
 
 
 def _number_fault(time_ns: int, unit_ns: int) -> str:

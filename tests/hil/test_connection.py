@@ -5,24 +5,21 @@ import socket
 import struct
 import threading
 import time
-from pathlib import Path
 from typing import Self
 
 import pytest
 
-from hil import wirelog
 from hil.connection import MAX_WAITING, Arrival, Link, Patience, connect
 from hil.documents import profile
 from hil.documents.profile import Stamped
 from hil.errors import LocalProtocolError
 from hil.messages import Available, Clear, Document, SendBinaries, SendDescriptions
-from hil.replay import replay
 from hil.wire import encode
 from hil.wirelog import WireLog
 from taskgen import in_use
 from taskgen.addresses import Address
 from taskgen.dialect.boards import BOARDS
-from taskgen.errors import ConnectError, InputError, TargetLost, UsageError
+from taskgen.errors import ConnectError, TargetLost
 from taskgen.events import EventType
 from tests import loopback
 
@@ -122,6 +119,72 @@ def test_more_than_anybody_looks_at_is_the_end(monkeypatch: pytest.MonkeyPatch) 
             list(heard)
 
 
+def test_documents_count_wholly_however_they_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hil.connection.MAX_WAITING", 300_000)
+    large = Document("profile", DOCUMENT.xml.replace(b"<events>", b"<events>" + b" " * 100_000))
+    with Wired() as wired:
+        for _ in range(4):
+            wired.board.sendall(encode(large))
+        wired.link._reader.join(5)
+        assert not wired.link._reader.is_alive()  # it stopped by itself
+        assert [soon(wired.link).message for _ in range(3)] == [large] * 3  # type: ignore[union-attr]
+        with pytest.raises(TargetLost, match="that nobody looked at"):
+            list(iter(lambda: soon(wired.link), None))
+
+
+def test_a_link_that_rests_keeps_nothing_and_says_that_something_came() -> None:
+    with Wired() as wired:
+        wired.link.rest()
+        assert not wired.link.attend()
+        wired.link.rest()
+        wired.board.sendall(encode(DOCUMENT) * 50)
+        while wired.link.bytes_in < 50 * len(encode(DOCUMENT)):
+            time.sleep(0.001)
+        wired.board.sendall(encode(DOCUMENT)[:1])  # what came before is taken when this has come
+        while wired.link.bytes_in <= 50 * len(encode(DOCUMENT)):
+            time.sleep(0.001)
+        assert wired.link._waiting == 0
+        assert wired.link.attend()
+        wired.board.sendall(encode(DOCUMENT)[1:])
+        assert soon(wired.link) is not None
+
+
+@pytest.mark.parametrize("end", ["wake", "close"])
+def test_a_write_that_is_stuck_ends_by_wake_and_by_close(end: str) -> None:
+    lost: list[TargetLost] = []
+
+    def upload(link: Link) -> None:
+        try:
+            link.send(SendDescriptions(b" " * 8_000_000))
+        except TargetLost as error:
+            lost.append(error)
+
+    with Wired(Patience(write_ns=3600 * 1000 * MS, close_ns=50 * MS)) as wired:
+        writer = threading.Thread(target=upload, args=(wired.link,), daemon=True)
+        writer.start()
+        while not wired.link.bytes_out:
+            time.sleep(0.001)
+        getattr(wired.link, end)()
+        writer.join(10)
+        assert not writer.is_alive()
+        assert len(lost) == 1
+
+
+def test_what_the_machine_took_before_a_refusal_is_sent() -> None:
+    with Wired() as wired:
+        with pytest.raises(LocalProtocolError):
+            wired.link.send(Clear(), SendBinaries(1), Available())
+        data = encode(Clear()) + encode(SendBinaries(1))
+        assert wired.board.recv(100) == data
+
+
+def test_a_farewell_is_the_last_that_is_sent() -> None:
+    with Wired() as wired:
+        wired.link.close(farewell=(Clear(),))
+        assert wired.board.recv(100) == encode(Clear())
+        assert wired.board.recv(100) == b""
+
+
 def test_what_this_state_forbids_isnt_sent() -> None:
     with Wired() as wired:
         wired.link.send(SendBinaries(1))
@@ -153,71 +216,3 @@ def test_nobody_accepts() -> None:
         connect(Address("127.0.0.9", port), 50 * MS)
     with pytest.raises(ConnectError, match=r"no\.such\.host\.invalid:1: nobody accepts"):
         connect(Address("no.such.host.invalid", 1), 1000 * MS)
-
-
-# --- the wire log
-
-
-def test_every_byte_is_logged_and_can_be_replayed(tmp_path: Path) -> None:
-    path = tmp_path / "wire.log"
-    for _ in range(2):  # connections share a file
-        with Wired(wire_log=WireLog(path, HERE, "G4")) as wired:
-            wired.link.send(Clear())
-            wired.link.send(Available())
-            wired.board.sendall(encode(Available()) + encode(DOCUMENT) + b"garbage!")
-            assert soon(wired.link) is not None
-            assert soon(wired.link) is not None
-            with pytest.raises(TargetLost):
-                soon(wired.link)
-    entries = list(wirelog.read(path))
-    sent = b"".join(entry.sent or b"" for entry in entries)
-    assert sent == (encode(Clear()) + encode(Available())) * 2
-    assert b"".join(entry.received or b"" for entry in entries).count(encode(DOCUMENT)) == 2
-    assert {(entry.address, entry.generation) for entry in entries} == {("127.0.0.1:3001", "G4")}
-    lines = [line.split("  ", 2)[-1].strip() for line in replay(path)]
-    half = [
-        "= 127.0.0.1:3001, generation G4",
-        "> CLEAR",
-        "> AVAILABLE",
-        "< AVAILABLE",
-        f"< profile document, {len(DOCUMENT.xml) + 1} bytes",
-        "START task 1 at 5 ms",
-    ]
-    assert [each.split("  ")[-1].strip() for each in lines[:6]] == half
-    assert "! word 0x62726167 isn't what a board sends" in lines[6]
-
-
-def test_long_messages_are_cut_into_lines(tmp_path: Path) -> None:
-    path = tmp_path / "wire.log"
-    log = WireLog(path, HERE)
-    log.sent(0, bytes(100_000))
-    log.close()
-    log.close()
-    assert max(map(len, path.read_bytes().splitlines())) < 70_000
-    assert b"".join(entry.sent or b"" for entry in wirelog.read(path)) == bytes(100_000)
-
-
-@pytest.mark.parametrize(
-    ("text", "reason"),
-    [
-        (b"hello\n", "expected CONNECTION TIME < or > HEX"),
-        (b"012345 1 < 00\n", "was never opened"),
-        (b'{"wire": 2, "connection": "012345"}\n', "opens no connection of a wire log of version 1"),
-        (b"{}\n", "opens no connection"),
-        (b"{" * 1000 + b"\n", "opens no connection"),
-        (b'{"wire": 1, "connection": "012345"}\n012345 1 < 0\n', "line 2"),
-        (b"0" * 1_000_000, "is longer than"),
-    ],
-)
-def test_what_is_no_wire_log_is_refused_with_its_line(tmp_path: Path, text: bytes, reason: str) -> None:
-    path = tmp_path / "wire.log"
-    path.write_bytes(text)
-    with pytest.raises(InputError, match=re.escape(reason)):
-        list(replay(path))
-
-
-def test_a_wire_log_that_cant_be_written_or_read_is_a_usage_error(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="can't be written"):
-        WireLog(tmp_path, HERE)
-    with pytest.raises(UsageError, match="can't be read"):
-        list(wirelog.read(tmp_path / "nothing"))

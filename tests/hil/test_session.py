@@ -103,6 +103,20 @@ def test_a_board_is_cut_off_where_the_simulator_is(
     agree(board, data.draw(tasksets(board.options["dialect"], 900, (0, 130))), horizon_ms)
 
 
+@pytest.mark.parametrize(("offsets_ms", "horizon_ms"), [((0, 700), 500), ((700, 900), 500), ((700, 300), 1000)])
+def test_the_horizon_counts_from_time_zero_also_behind_offsets(
+    boards: hil.board.Boards, offsets_ms: tuple[int, ...], horizon_ms: int
+) -> None:
+    board = fresh(boards)
+    ignored = BOARDS[board.options["dialect"]].offsets == "ignored"
+    tasks = [
+        {"id": number, "pkg": "hey", "executiontime": 20, "period": 400, "numberofjobs": 2, "priority": 1}
+        | ({} if ignored else {"offset": offset_ms})
+        for number, offset_ms in enumerate(offsets_ms)
+    ]
+    agree(board, TaskSet(tasks), horizon_ms)
+
+
 def test_one_session_runs_one_set_after_another_as_the_simulator_does(board: Target) -> None:
     simulator = SimSession(profile=board.options["dialect"])
     with TaskloaderSession.open(board) as session:

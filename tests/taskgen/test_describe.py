@@ -292,3 +292,16 @@ def test_describe_alone_lets_pass_what_boards_pass_over() -> None:
     (task,) = parameters_of([{"period": 2**32}])
     with pytest.raises(Unsupported, match="read numbers of 32 bits"):
         describe(task, BOARDS["G1"])
+
+
+@pytest.mark.parametrize("quota", ["100X", "4k", "1.5M", "0x10", "", " 1M", "1M ", "-1", "MM", "5G", "4G", 1.5, True])
+def test_a_quota_that_boards_read_otherwise_is_refused(quota: object) -> None:
+    """wire-protocol 8, hazard 20: 'validate before sending; refuse locally'."""
+    with pytest.raises(Unsupported, match=r"task 0: quota: .* read digits with K, M or G, below 4G"):
+        describe_all(parameters_of([{"pkg": "hey", "period": 500, "quota": quota}]), BOARDS["G4"])
+
+
+@pytest.mark.parametrize("quota", ["100M", "3G", "512K", "1048576", 1048576, "4294967295"])
+def test_a_quota_that_boards_read_as_it_is_meant_is_kept(quota: object) -> None:
+    (made,) = describe_all(parameters_of([{"pkg": "hey", "period": 500, "quota": quota}]), BOARDS["G4"])
+    assert made["quota"] == quota

@@ -170,6 +170,23 @@ def test_timers_that_tick_without_effect_are_nothing_to_come(generation: str, st
     assert bench.engine.settled
 
 
+def test_time_stands_still_when_the_log_is_full_of_what_is_never_pushed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The optimiser denies a job at each period (wire-protocol 5.4); only an exit would push that."""
+    full = 200
+    monkeypatch.setattr("hil.board.simulated.UNREAD_EVENTS", full)
+    bench = Bench("G3b")
+    first = task(id=0, executiontime=5, period=250, deadline=250, offset=700, priority=127, quota="5M")
+    denied = {**first, "id": 1, "period": 1000, "deadline": 50, "numberofjobs": 5, "offset": 0}
+    assert ("NOT_SCHEDULED", 1) not in shown(bench.events(descs(first, denied), START))
+    assert bench.engine.settled
+    before = bench.events(GET_PROFILE)
+    assert full <= len(before) < 3 * full  # a log that is read leaves room for as many
+    assert set(shown(before)) == {("NOT_SCHEDULED", 1)}
+    assert before[0].stamp_ms < 4_000
+    assert bench.events(GET_PROFILE)[0].stamp_ms > before[-1].stamp_ms
+    assert bench.answers
+
+
 def test_a_program_without_its_argument_aborts() -> None:
     assert shown(Bench("G4").events(descs(task(pkg="pi", executiontime=None)), START))[:2] == [
         ("START", 0),

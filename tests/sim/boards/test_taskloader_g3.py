@@ -361,3 +361,9 @@ def test_a_second_send_descs_adds_tasks() -> None:
     bench.env.run(bench.board.send_descs([Description(id=2, jobs=1, quota=1)]))
     bench.start(1000)
     assert {id_ for _, _, id_ in bench.log} == {1, 2}
+
+
+@BOTH
+@pytest.mark.parametrize("horizon", [1, 700, 725, 726])
+def test_of_a_job_that_would_start_at_the_horizon_there_is_no_event(row: Generation, horizon: int) -> None:
+    assert run(row, {"period": 5000, "numberofjobs": 1, "offset": 700}, horizon=horizon) == []

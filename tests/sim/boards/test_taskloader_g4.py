@@ -267,3 +267,23 @@ def test_at_the_horizon_running_jobs_end_with_exit_external() -> None:
 def test_a_completion_at_the_instant_of_its_kill_counts() -> None:
     events = run({"executiontime": 474, "period": 1000, "numberofjobs": 1, "criticaltime": 500})
     assert [kind for _, kind, _, _ in events] == ["START", "EXIT", "JOBS_DONE"]
+
+
+def test_the_horizon_counts_from_time_zero_and_not_from_start() -> None:
+    """wire-protocol 6.5: all offsets come first, here 700 ms; time zero is the first START - creation - its offset."""
+    late = {"executiontime": 1, "period": 400, "numberofjobs": 1, "offset": 700, "priority": 9}
+    events = run({"executiontime": 20, "period": 400, "numberofjobs": 2}, late, horizon=500)
+    assert [(kind, task) for _, kind, task, _ in events] == [
+        ("START", 0), ("START", 1), ("EXIT", 1), ("JOBS_DONE", 1), ("EXIT", 0),
+    ]  # fmt: skip
+    assert times(events, "START") == [CREATE]
+
+
+@pytest.mark.parametrize("horizon", [1, 700, 725, 726])
+def test_of_a_job_that_would_start_at_the_horizon_there_is_no_event(horizon: int) -> None:
+    assert run({"executiontime": 900, "period": 1000, "offset": 700, "criticaltime": 20}, horizon=horizon) == []
+
+
+@pytest.mark.parametrize("offset", [0, 700])
+def test_a_set_of_which_nothing_starts_ends(offset: int) -> None:
+    assert run({"executiontime": 1, "period": 400, "quota": "2G", "offset": offset}, horizon=500) == []
