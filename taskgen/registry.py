@@ -32,6 +32,7 @@ KINDS = {
     "discovery": "discovery",
     "replays": "replay",
     "power": "power driver",
+    "properties": "property",
 }
 
 _MISSING = object()

@@ -4,8 +4,9 @@ Each law is a function of `Observed` that raises AssertionError with one sentenc
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from taskgen.events import ENDINGS, Event, EventType
 from taskgen.parameters import Parameters
@@ -25,13 +26,17 @@ _ALIVE = frozenset(
 )
 
 
+#: The events that end a job which was born.
+_ENDS = ENDINGS - {EventType.NOT_SCHEDULED}
+
+
 def require(holds: object, sentence: str) -> None:
     """Raise an AssertionError with this sentence unless something holds, also under `python -O`."""
     if not holds:
         raise AssertionError(sentence)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Observed:
     """A run that is over: its events, its tasks, and what the session said about itself."""
 
@@ -45,8 +50,9 @@ class Observed:
         """Yield the events of one task."""
         return (event for event in self.events if event.task_id == task_id)
 
+    @cached_property
     def jobs(self) -> dict[tuple[int, int], list[Event]]:
-        """Return the events of each job, in the order in which they came; JOBS_DONE belongs to no job."""
+        """The events of each job, in the order in which they came; JOBS_DONE belongs to no job."""
         jobs: dict[tuple[int, int], list[Event]] = defaultdict(list)
         for event in self.events:
             if event.task_id is not None and event.job is not None and event.type is not EventType.JOBS_DONE:
@@ -57,24 +63,38 @@ class Observed:
 def well_formed(run: Observed) -> None:
     """Events are Events of tasks of the set on cores of the target, with times since its start."""
     known = {task.id for task in run.tasks}
-    cores = run.capabilities.cores
+    cores = range(run.capabilities.cores)
     for event in run.events:
-        require(isinstance(event, Event), f"a session yields Events, got {event!r:.80}")
-        require(isinstance(event.type, EventType), f"the type of an event is an EventType: {event}")
-        in_time = type(event.time_ns) is int and event.time_ns >= 0
-        require(in_time, f"times are whole nanoseconds since the start of the set: {event}")
-        there = event.core is None or event.core in range(cores)
-        require(there, f"cores are numbered from 0, and capabilities.cores is {cores}: {event}")
-        if event.type is EventType.IDLE:
-            require(event.task_id is None and event.job is None, f"IDLE belongs to no task and no job: {event}")
-            continue
-        require(event.task_id in known, f"an event belongs to a task of the set: {event}")
-        if event.type not in {EventType.JOBS_DONE, EventType.EXTERNAL}:
-            require(type(event.job) is int and event.job >= 0, f"the event of a job carries its number: {event}")
+        sentence = _malformed(event, known, cores)
+        if sentence:  # a message is made only where it is needed: there are many events
+            raise AssertionError(f"{sentence}: {event!r:.200}")
+
+
+def _malformed(event: Event, known: Collection[int], cores: range) -> str:
+    """Return which law a single event breaks, or an empty text."""
+    if not isinstance(event, Event):
+        return "a session yields Events"
+    if not isinstance(event.type, EventType):
+        return "the type of an event is an EventType"
+    if type(event.time_ns) is not int or event.time_ns < 0:
+        return "times are whole nanoseconds since the start of the set"
+    if event.core is not None and event.core not in cores:
+        return f"cores are numbered from 0, and capabilities.cores is {len(cores)}"
+    if event.type is EventType.IDLE:
+        return "" if event.task_id is None and event.job is None else "IDLE belongs to no task and no job"
+    if event.task_id not in known:
+        return "an event belongs to a task of the set"
+    numbered = event.type in _NUMBERLESS or (type(event.job) is int and event.job >= 0)
+    return "" if numbered else "the event of a job carries its number"
+
+
+_NUMBERLESS = frozenset({EventType.JOBS_DONE, EventType.EXTERNAL})
 
 
 def comes_once(run: Observed) -> None:
     """Each event comes once."""
+    if len(set(run.events)) == len(run.events):
+        return
     seen: set[Event] = set()
     for event in run.events:
         require(event not in seen, f"each event comes once, this one came again: {event}")
@@ -83,29 +103,30 @@ def comes_once(run: Observed) -> None:
 
 def in_time_order(run: Observed) -> None:
     """The events of a task come in time order."""
-    for task in run.tasks:
-        last_ns = 0
-        for event in run.of_task(task.id):
-            require(event.time_ns >= last_ns, f"the events of a task come in time order, this one is late: {event}")
-            last_ns = event.time_ns
+    last_ns: dict[int | None, int] = {}
+    for event in run.events:
+        if event.task_id is None:
+            continue
+        if event.time_ns < last_ns.get(event.task_id, 0):
+            raise AssertionError(f"the events of a task come in time order, this one is late: {event}")
+        last_ns[event.task_id] = event.time_ns
 
 
 def born_before_end(run: Observed) -> None:
     """A job begins with one START, before its end; a refused one has none."""
-    for job, events in run.jobs().items():
+    for job, events in run.jobs.items():
         types = [event.type for event in events]
         refused = EventType.NOT_SCHEDULED in types and run.capabilities.job_numbers == "releases"
         if refused:
             require(EventType.START not in types, f"a job that was NOT_SCHEDULED has no START: task, job {job}")
             continue
         starts = types.count(EventType.START)
-        if _unborn(run, types):
+        if starts != 1:
+            require(_unborn(run, types), f"a job has one START, got {starts}: task, job {job}")
             continue
-        require(starts == 1, f"a job has one START, got {starts}: task, job {job}")
-        ends = [position for position, kind in enumerate(types) if kind in ENDINGS - {EventType.NOT_SCHEDULED}]
-        require(
-            not ends or types.index(EventType.START) < ends[0], f"START comes before the job's end: task, job {job}"
-        )
+        first = next((position for position, kind in enumerate(types) if kind in _ENDS), len(types))
+        if first < types.index(EventType.START):
+            raise AssertionError(f"START comes before the job's end: task, job {job}")
 
 
 def _unborn(run: Observed, types: list[EventType]) -> bool:
@@ -118,15 +139,13 @@ def _unborn(run: Observed, types: list[EventType]) -> bool:
 
 def ends_once(run: Observed) -> None:
     """When the run is over every job has ended, once, and nothing happens to it afterwards."""
-    endings = ENDINGS - {EventType.NOT_SCHEDULED}
-    for job, events in run.jobs().items():
-        if _unborn(run, [event.type for event in events]):
-            continue
-        ends = [position for position, event in enumerate(events) if event.type in endings]
-        if not ends and not run.capabilities.outcomes:
-            continue  # how it ended is unknown
-        require(ends, f"every job has ended when the run is over, cut off ones with EXIT_EXTERNAL: task, job {job}")
-        require(len(ends) == 1, f"a job ends once, got {len(ends)} ends: task, job {job}")
+    for job, events in run.jobs.items():
+        ends = [position for position, event in enumerate(events) if event.type in _ENDS]
+        if len(ends) != 1:
+            if _unborn(run, [event.type for event in events]) or not (ends or run.capabilities.outcomes):
+                continue  # there is no such job, or how it ended is unknown
+            require(ends, f"every job has ended when the run is over, cut off ones with EXIT_EXTERNAL: task, job {job}")
+            raise AssertionError(f"a job ends once, got {len(ends)} ends: task, job {job}")
         for event in events[ends[0] + 1 :]:
             require(event.type not in _ALIVE, f"nothing happens to a job after its end: {event}")
 
@@ -163,7 +182,7 @@ def all_jobs_done(run: Observed) -> None:
 def only_completed_exit(run: Observed) -> None:
     """A job that was cut off doesn't EXIT."""
     demand = {task.id: task.wcet_ns or 0 for task in run.tasks}
-    for (task_id, job), events in run.jobs().items():
+    for (task_id, job), events in run.jobs.items():
         time_of = {event.type: event.time_ns for event in events}
         if run.capabilities.deterministic and EventType.EXIT in time_of and EventType.START in time_of:
             lived_ns = time_of[EventType.EXIT] - time_of[EventType.START]
@@ -176,27 +195,28 @@ def only_completed_exit(run: Observed) -> None:
 
 def released_before_dispatch(run: Observed) -> None:
     """A job is RELEASEd once, before its one DISPATCH."""
-    for job, events in run.jobs().items():
+    for job, events in run.jobs.items():
         types = [event.type for event in events]
-        require(types.count(EventType.RELEASE) <= 1, f"a job is RELEASEd once: task, job {job}")
-        require(types.count(EventType.DISPATCH) <= 1, f"a job has one DISPATCH, then RESUMEs: task, job {job}")
-        if EventType.DISPATCH in types:
-            before = types[: types.index(EventType.DISPATCH)]
-            require(EventType.RELEASE in before, f"RELEASE comes before DISPATCH: task, job {job}")
+        dispatches = types.count(EventType.DISPATCH)
+        if types.count(EventType.RELEASE) > 1:
+            raise AssertionError(f"a job is RELEASEd once: task, job {job}")
+        if dispatches > 1:
+            raise AssertionError(f"a job has one DISPATCH, then RESUMEs: task, job {job}")
+        if dispatches and EventType.RELEASE not in types[: types.index(EventType.DISPATCH)]:
+            raise AssertionError(f"RELEASE comes before DISPATCH: task, job {job}")
 
 
 def born_when_released(run: Observed) -> None:
     """START comes at the instant of RELEASE where jobs are counted by releases, elsewhere not before it."""
-    for job, events in run.jobs().items():
+    for job, events in run.jobs.items():
         time_of = {event.type: event.time_ns for event in events}
         if EventType.START not in time_of:
             continue
         start_ns, release_ns = time_of[EventType.START], time_of.get(EventType.RELEASE)
         if run.capabilities.job_numbers == "releases":
-            sentence = (
-                f"START comes with RELEASE, at the same instant: task, job {job} at {start_ns} and {release_ns} ns"
-            )
-            require(start_ns == release_ns, sentence)
+            if start_ns != release_ns:
+                at = f"at {start_ns} and {release_ns} ns"
+                raise AssertionError(f"START comes with RELEASE, at the same instant: task, job {job} {at}")
         elif release_ns is not None:
             require(release_ns <= start_ns, f"RELEASE comes before START: task, job {job}")
 
@@ -211,7 +231,8 @@ def released_at_arrival(run: Observed) -> None:
             released = released[:1]  # of the later ones, the number of the release is unknown
         for event in released:
             arrival_ns = task.arrival_ns(event.job or 0)
-            require(event.time_ns == arrival_ns, f"a job is RELEASEd at its arrival, {arrival_ns} ns: {event}")
+            if event.time_ns != arrival_ns:
+                raise AssertionError(f"a job is RELEASEd at its arrival, {arrival_ns} ns: {event}")
 
 
 def misses_told(run: Observed) -> None:
@@ -226,14 +247,15 @@ def misses_told(run: Observed) -> None:
     trace.extend(run.events)
     for job in trace.jobs:
         instants = [time_ns for time_ns in (job.deadline_ns, job.finish_ns) if time_ns is not None]
-        expected = [min(instants)] if job.missed else []
-        got = told[job.task_id, job.index]
-        require(
-            got == expected,
-            f"DEADLINE_MISS comes iff a job isn't completed at its absolute deadline: job {job.index} of task"
-            f" {job.task_id} ended with {job.outcome} at {job.finish_ns} ns, its deadline was {job.deadline_ns} ns, it"
-            f" was missed at {got}",
-        )
+        # A job that jitter releases after its deadline is missed when it is there.
+        expected = [max(min(instants), job.release_ns or 0)] if job.missed else []
+        got = told.get((job.task_id, job.index), [])
+        if got != expected:
+            raise AssertionError(
+                f"DEADLINE_MISS comes iff a job isn't completed at its absolute deadline: job {job.index} of task"
+                f" {job.task_id} ended with {job.outcome} at {job.finish_ns} ns, its deadline was {job.deadline_ns} ns,"
+                f" it was missed at {got}"
+            )
 
 
 def idle_where_nothing_runs(run: Observed) -> None:
@@ -250,7 +272,8 @@ def idle_where_nothing_runs(run: Observed) -> None:
         job = (event.task_id, event.job)
         if event.type is EventType.RELEASE:
             silent = [core for core, time_ns in left_ns.items() if time_ns < event.time_ns and not waiting]
-            require(not silent, f"IDLE comes when nothing runs on a core, got none of {silent[:1]} before {event}")
+            if silent:
+                raise AssertionError(f"IDLE comes when nothing runs on a core, got none of {silent[:1]} before {event}")
             waiting.add(job)
         elif event.type in _RUNS:
             waiting.discard(job)
@@ -272,6 +295,7 @@ _RUNS = frozenset({EventType.DISPATCH, EventType.RESUME, EventType.MIGRATE})
 _ASKS = {
     EventType.DISPATCH: (False, "only a job that isn't running is dispatched"),
     EventType.RESUME: (False, "only a job that isn't running resumes"),
+    EventType.MIGRATE: (False, "only a job that isn't running resumes"),
     EventType.PREEMPT: (True, "only a running job is preempted"),
     EventType.EXIT: (True, "only a running job completes"),
 }
@@ -280,27 +304,29 @@ _ASKS = {
 def cores_run_one_job(run: Observed) -> None:
     """A core runs at most one job, a job runs on at most one core, and IDLE means that nothing runs."""
     running: dict[int | None, tuple[int | None, int | None]] = {}
+    place: dict[tuple[int | None, int | None], int | None] = {}  # the inverse: where a job runs
     dispatched: set[tuple[int | None, int | None]] = set()
     for event in run.events:
         job = (event.task_id, event.job)
-        if event.type is EventType.IDLE:
-            require(event.core not in running, f"IDLE means that nothing runs on the core: {event}")
+        kind = event.type
+        if kind is EventType.IDLE:
+            if event.core in running:
+                raise AssertionError(f"IDLE means that nothing runs on the core: {event}")
             continue
-        where = next((core for core, other in running.items() if other == job), _NOWHERE)
-        if event.type in _ASKS:
-            runs, sentence = _ASKS[event.type]
-            require((where is not _NOWHERE) is runs, f"{sentence}: {event}")
-        if event.type is EventType.RESUME:
-            require(job in dispatched, f"only a job that was dispatched resumes: {event}")
-        if event.type in {EventType.DISPATCH, EventType.RESUME}:
-            require(event.core not in running, f"a core runs one job at a time: {event}")
-            running[event.core] = job
+        if kind in _ASKS:
+            runs, sentence = _ASKS[kind]
+            if (job in place) is not runs:
+                raise AssertionError(f"{sentence}: {event}")
+        if kind in _RUNS:
+            if kind is not EventType.DISPATCH and job not in dispatched:
+                raise AssertionError(f"only a job that was dispatched resumes: {event}")
+            if event.core in running:
+                raise AssertionError(f"a core runs one job at a time: {event}")
+            running[event.core], place[job] = job, event.core
             dispatched.add(job)
-        elif where is not _NOWHERE and (event.type is EventType.PREEMPT or event.type in ENDINGS):
-            running = {core: other for core, other in running.items() if other != job}
+        elif job in place and (kind is EventType.PREEMPT or kind in ENDINGS):
+            del running[place.pop(job)]
 
-
-_NOWHERE = object()
 
 LAWS: tuple[Callable[[Observed], None], ...] = (
     well_formed,

@@ -128,7 +128,6 @@ def test_times_stay_within_what_boards_hold() -> None:
             "tasksets: deadlines: constrained: the target schedules tasks with a deadline by EDF",
         ),
     ],
-    ids=str,
 )
 def test_what_a_target_can_not_do_is_refused_at_the_call(
     options: dict[str, Any], capabilities: Capabilities, message: str
