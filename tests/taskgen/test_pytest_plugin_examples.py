@@ -75,7 +75,7 @@ def test_from_the_simulator_to_the_board_and_back(pytester: pytest.Pytester) -> 
     )
     assert stored(pytester.path) == known
 
-    run(pytester, "--taskgen-target=lab", "-k", "short", "--taskgen-budget=30").assert_outcomes(passed=1)
+    run(pytester, profile, "--taskgen-target=lab", "-k", "short", "--taskgen-budget=30").assert_outcomes(passed=1)
     assert 42 in periods(pytester.path)
     assert len(runs(pytester)) <= 30
     assert stored(pytester.path) >= known
