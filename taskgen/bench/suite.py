@@ -61,9 +61,7 @@ class Case:
 
     name: str
     taskset: TaskSet
-    measure: Callable[
-        [Measured], Mapping[str, Sample]
-    ]  #: samples by name of metric; a metric that is left out: unknown
+    measure: Callable[[Measured], Mapping[str, Sample]]  #: samples by metric; one that is left out: unknown
     params: Mapping[str, int | float | str] = field(default_factory=dict)  #: what makes the case: utilization, n, ...
     horizon_ms: Milliseconds | None = None
     admission: Mapping[str, Any] | None = None
