@@ -1,4 +1,4 @@
-"""The command line: `taskgen run`, `taskgen list`, and whatever plug-ins add.
+"""The command line: `taskgen run`, `check`, `replay`, `list`, and whatever plug-ins add.
 
 This package turns arguments into one call of a core function each, and errors into one line and an exit code:
 0 all good; 1 a verdict against the system under test; 2 usage, input, configuration; 70 our bug; 75 no verdict;
@@ -17,6 +17,8 @@ from typing import ParamSpec
 import typer
 
 from taskgen import __version__, registry
+from taskgen.cli.calibrate import calibrate
+from taskgen.cli.check import check
 from taskgen.cli.listing import list_names
 from taskgen.cli.once import Once
 from taskgen.cli.replay import replay
@@ -46,7 +48,13 @@ def make_app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_main_options)
-    ours: dict[str, Callable[..., int | None]] = {"run": run, "list": list_names, "replay": replay}
+    ours: dict[str, Callable[..., int | None]] = {
+        "run": run,
+        "check": check,
+        "replay": replay,
+        "list": list_names,
+        "calibrate": calibrate,
+    }
     for name, command in ours.items():
         app.command(name, cls=Once)(_quiet(command))
     for name in [each for each in registry.entries("commands") if each not in ours]:

@@ -1,13 +1,10 @@
 """`taskgen run`: run the variants of task-sets on targets, watch them, and judge."""
 
-import inspect
 import json
 import signal
 import sys
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack, redirect_stdout, suppress
-from dataclasses import replace
-from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import IO, Any
@@ -15,36 +12,22 @@ from typing import IO, Any
 import typer
 
 from taskgen import registry, tasksets
-from taskgen.boards import session_class, takes
 from taskgen.cli import options
 from taskgen.cli.outcome import Drawings, Outcome, TextSink, Unheard
+from taskgen.cli.where import find_targets
 from taskgen.distributor import Distributor
 from taskgen.distributor.health import Health
 from taskgen.distributor.source import Work
 from taskgen.errors import InputError, TaskgenError, UsageError
-from taskgen.inventory import load as inventory_of
 from taskgen.monitor import Monitor
 from taskgen.monitors.progress import ProgressMonitor
 from taskgen.monitors.stdout import StdOutMonitor
 from taskgen.output import whole_file
 from taskgen.report.result import ResultWriter
-from taskgen.session import Target
 from taskgen.store import open_store, path_of
 from taskgen.store.asked import run_asked
-from taskgen.targets import expand
 from taskgen.taskset import TaskSet
 from taskgen.variants import Variants
-
-#: What messages of sessions say, and what the user has to write; the other flags are called like their options.
-_FLAGS = {
-    "preemptive: True": "no --non-preemptive",
-    "preemptive False": "--non-preemptive",
-    "context_switch_ms": "--context-switch",
-    "scheduler_ms": "--scheduler-cost",
-    "migration_ms": "--migration-cost",
-    "quantum_ms": "--quantum",
-    "wire_log": "--wire-log",
-}
 
 
 def run(  # one parameter per option of the command line
@@ -111,14 +94,14 @@ def run(  # one parameter per option of the command line
     drawings = Drawings(gantt, trace)
     failure: TaskgenError | None = None
     with ExitStack() as stack:
-        document = _document(stack, output, to_stdout=as_json)
-        goal = None if admission is None else _goal(admission)
+        document = open_document(stack, output, to_stdout=as_json)
+        goal = None if admission is None else goal_of(admission)
         made = [tasksets.named(name, seed) for name in taskset or []]
         work, total = _work(made, file or [], dialect, seed=seed, sample=sample, limit=limit)
         if document is not None or store is not None:
             _check_writable_as_json(work)
         names = targets or [session or "sim"]
-        where = _targets(names, session, given_options, seed, inventory)
+        where = find_targets(names, session, given_options, seed, inventory)
         distributor = Distributor(where)
         ledger = None
         if store is not None:
@@ -221,7 +204,12 @@ def _sample(variants: Variants[TaskSet], size: int, seed: int) -> Variants[TaskS
         raise UsageError(f"--sample: {error}", hint="use --limit for an unbounded set") from None
 
 
-def _goal(text: str) -> Mapping[str, Any]:
+def goal_of(text: str) -> Mapping[str, Any]:
+    """Return the goal of an admission control: one of ours by name, or the document in a file.
+
+    Raises:
+        UsageError: it is neither.
+    """
     from taskgen.optimizations.fairness import Fairness
     from taskgen.optimizations.utilization import Utilization
 
@@ -239,7 +227,7 @@ def _goal(text: str) -> Mapping[str, Any]:
     return document
 
 
-def _document(stack: ExitStack, output: Path | None, *, to_stdout: bool) -> TextSink | None:
+def open_document(stack: ExitStack, output: Path | None, *, to_stdout: bool) -> TextSink | None:
     """Return where the result document goes, and keep everything else off stdout if it goes there."""
     sinks: list[IO[str]] = []
     if output is not None:
@@ -248,45 +236,6 @@ def _document(stack: ExitStack, output: Path | None, *, to_stdout: bool) -> Text
         sinks.append(sys.stdout)
         stack.enter_context(redirect_stdout(sys.stderr))
     return TextSink(sinks) if sinks else None
-
-
-def _targets(
-    names: list[str], session: str | None, options: dict[str, Any], seed: int, file: Path | None
-) -> list[Target]:
-    """Return the targets; those that draw random numbers get the seed."""
-    known = None if file is None else inventory_of(file)
-    found = expand(names, session=session, options=options, known=known, notify=partial(typer.echo, err=True))
-    result = []
-    for target in found:
-        kind = registry.load("sessions", target.session)
-        seeded = "seed" in inspect.signature(kind).parameters
-        result.append(replace(target, options={**target.options, "seed": seed}) if seeded else target)
-    for target in result:  # all of them, before anything runs on the first
-        _check_options(target)
-    return result
-
-
-def _check_options(target: Target) -> None:
-    """Refuse options that the session of a target doesn't know, or says that it can't honour."""
-    kind = session_class(target.session)
-    if kind is None:
-        return
-    try:
-        for option in target.options:
-            if not takes(kind, option):
-                raise UsageError(
-                    f"{target}: {kind.__name__} takes no option {option!r}", hint="leave it out, or that target"
-                )
-        kind.check_target(target)
-    except UsageError as error:
-        raise type(error)(_in_flags(str(error)), hint=_in_flags(error.hint)) from error
-
-
-def _in_flags(text: str) -> str:
-    """Name options as the command line does, where a session calls them otherwise."""
-    for option, flag in _FLAGS.items():
-        text = text.replace(option, flag)
-    return text
 
 
 def _monitors(names: list[str], distributor: Distributor, total: float | None, *, needed: bool) -> list[Monitor]:

@@ -65,7 +65,8 @@ class Campaign:
     @cached_property
     def target(self) -> "Target":
         """The target of this process: what the controller leased it, or the first one."""
-        from taskgen.plugin.pool import forget_connection, unpacked
+        from taskgen.plugin.pool import unpacked
+        from taskgen.testing.stand import forget_connection
 
         if self._given is not None:
             return unpacked(self._given["target"])

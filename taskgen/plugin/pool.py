@@ -1,6 +1,5 @@
 """The boards that a pytest run may use, and which of its workers has which: one worker per board."""
 
-import ipaddress
 import pickle
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,12 +10,12 @@ from fnmatch import fnmatchcase
 import pytest
 
 from taskgen import addresses, inventory, targets
-from taskgen.addresses import Address, Spans
-from taskgen.boards import BoardTarget, port_of, session_class, takes
+from taskgen.addresses import Spans
+from taskgen.boards import BoardTarget
 from taskgen.errors import TaskgenError, UsageError
-from taskgen.inventory import BOARD_SESSION
-from taskgen.plugin.choices import NONE, Choices
+from taskgen.plugin.choices import Choices
 from taskgen.session import Target
+from taskgen.testing.stand import address_of, equipped, forget_connection, is_board
 
 #: So many boards are named in a message.
 _SHOWN = 5
@@ -39,7 +38,7 @@ def find(choices: Choices) -> list[Target]:
         ConnectError: nobody is there, of a range.
     """
     known = None if choices.inventory is None else inventory.load(choices.inventory)
-    found = [_equipped(target, choices) for target in targets.expand(choices.target, known=known)]
+    found = [equipped(target, choices.binaries) for target in targets.expand(choices.target, known=known)]
     if not choices.patterns:
         return found
     chosen = [target for target in found if any(_matches(target, pattern) for pattern in choices.patterns)]
@@ -54,54 +53,10 @@ def find(choices: Choices) -> list[Target]:
     return chosen
 
 
-def is_board(target: Target) -> bool:
-    """Tell whether a target serves one session at a time; to a session that takes no port, an address is mere text."""
-    kind = session_class(target.session)
-    return bool(target.address) and kind is not None and takes(kind, "port")
-
-
-def forget_connection(target: Target) -> None:
-    """Close what discovery opened: somebody else will use this board, or nobody."""
-    if isinstance(target, BoardTarget) and target.connection is not None:
-        target.connection.close()
-
-
 def shown(found: Sequence[Target]) -> str:
     """Return the addresses of targets for a message."""
     texts = [target.address or str(target) for target in found[:_SHOWN]]
     return ", ".join(texts) + (f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else "")
-
-
-def address_of(target: Target) -> Address | None:
-    """Return where a board is; None: the target is none, or only its session understands the address."""
-    if not is_board(target):
-        return None
-    try:
-        return addresses.split(target.address, port_of(target.session, target.options))
-    except UsageError:
-        return None
-
-
-def _equipped(target: Target, choices: Choices) -> Target:
-    """Return the target with the programs for it."""
-    kind = session_class(target.session)
-    if kind is None or not takes(kind, "binaries"):
-        return target
-    if choices.binaries is not None:
-        return replace(target, options={**target.options, "binaries": choices.binaries})
-    # A board of this machine is one in software, which has its programs; a folder of them would be for real boards.
-    address = address_of(target)
-    plain = target.session == BOARD_SESSION and "binaries" not in target.options
-    if plain and address is not None and _is_loopback(address.host):
-        return replace(target, options={**target.options, "binaries": NONE})
-    return target
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _matches(target: Target, pattern: str) -> bool:

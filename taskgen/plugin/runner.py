@@ -10,6 +10,7 @@ import pytest
 from taskgen.plugin.bench import Bench
 from taskgen.session import Capabilities, Target
 from taskgen.taskset import TaskSet
+from taskgen.testing.memo import Memo, identity
 from taskgen.testing.runs import Executed
 from taskgen.units import Milliseconds, ms_from_ns
 
@@ -53,7 +54,7 @@ class Runner:
         """Begin with another test."""
         self.runs = 0
         self.records: deque[Record] = deque(maxlen=KEPT)
-        self._known: dict[tuple[str, int], Executed] = {}
+        self._known: Memo[Executed] = Memo(max(_REMEMBERED, self._budget or 0))
         self._example: object | None = None
         self._repeats: Counter[str] = Counter()
         self._paying = False  # the current example has begun to run something
@@ -102,7 +103,7 @@ class Runner:
             self.records.clear()
         key = None
         if example is not None and (self._budget is not None or not self.capabilities.deterministic):
-            text = repr(([dict(task) for task in taskset], horizon_ms, admission))
+            text = identity(taskset, horizon_ms, admission)
             key = text, self._repeats[text]
             self._repeats[text] += 1
             if (known := self._known.get(key)) is not None:
@@ -115,9 +116,7 @@ class Runner:
             horizon_ms=horizon_ms,
             admission=admission,
         )
-        if key is not None:
-            self._remember(key, trace)
-        return trace
+        return trace if key is None else self._known.keep(key, trace)
 
     def violations(
         self, taskset: TaskSet, *laws: "str | Law", horizon_ms: Milliseconds | None = None
@@ -164,11 +163,6 @@ class Runner:
             reject()
         self.runs += 1
         self._paying = self._example is not None
-
-    def _remember(self, key: tuple[str, int], trace: Executed) -> None:
-        self._known[key] = trace
-        if len(self._known) > max(_REMEMBERED, self._budget or 0):
-            del self._known[next(iter(self._known))]
 
 
 def _current_example() -> object | None:

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from sim.session import SimSession
 from taskgen import Event, EventType, Session, Target, TaskSet, registry
 from taskgen.errors import ConnectError, TargetLost, Unsupported, UsageError
-from taskgen.plugin import bench as benches
 from taskgen.plugin.bench import ATTEMPTS, GIVEN_UP, Bench, BoardLost
 from taskgen.plugin.runner import KEPT, Runner
 from taskgen.session import Capabilities, Plan
+from taskgen.testing import stand as benches
 from taskgen.testing.properties import PROPERTIES, ZERO, Violation
 from tests.taskgen.scripted import job, session_of
 
