@@ -72,6 +72,15 @@ def serve(  # one parameter per option of the command line
     cores: Annotated[
         int | None, typer.Option(metavar="N", help="Of each board; default: 2.", show_default=False)
     ] = None,
+    policy: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE.py:CLASS",
+            help="A scheduler of your own (sim.Policy) that orders the jobs, or a ready-made one such as edf; "
+            "default: as the generation's kernel does.",
+            show_default=False,
+        ),
+    ] = None,
     engine: Annotated[str, typer.Option(help=f"What computes the tasks' life: {', '.join(ENGINES)}.")] = "sim",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document when all boards listen.")] = False,
     debug: Annotated[bool, typer.Option("-d", "--debug", help="Show the traceback of an error.")] = False,
@@ -84,7 +93,7 @@ def serve(  # one parameter per option of the command line
     del debug  # main() looks at it
     options = BoardOptions(
         generation=generation, count=count, speed=speed, listen=listen, port=port, faults=tuple(fault or ()),
-        workload=workload, seed=seed, cores=cores, engine=engine,
+        workload=workload, seed=seed, cores=cores, engine=engine, policy=policy,
     )  # fmt: skip
     with options.server() as server, ctrl_c(server):
         addresses = [station.address for station in server.stations]
@@ -129,6 +138,7 @@ def document(options: BoardOptions, addresses: Sequence[Address]) -> dict[str, A
     return {
         "generation": options.generation,
         "speed": str(options.speed),
+        "policy": options.policy,
         "boards": [{"host": host, "port": port} for host, port in addresses],
     }
 
@@ -138,7 +148,8 @@ def announce(options: BoardOptions, addresses: Sequence[Address]) -> None:
     boards = "board" if len(addresses) == 1 else f"{len(addresses)} boards"
     where = ", ".join(describe(list(addresses)))
     _warn(addresses)
-    typer.echo(f"{boards} of generation {options.generation} at {where}, speed {options.speed}; Ctrl-C ends")
+    policy = "" if options.policy is None else f", policy {options.policy}"
+    typer.echo(f"{boards} of generation {options.generation} at {where}, speed {options.speed}{policy}; Ctrl-C ends")
 
 
 def _warn(addresses: Sequence[Address]) -> None:

@@ -93,6 +93,7 @@ class EngineOptions:
     cores: int | None = None  #: None: two, as all boards had
     uptime_ms: int = 0  #: what the board's clock shows in the beginning
     destroy_at_exit: bool = True  #: False: the later build of G1
+    policy: str | None = None  #: orders the jobs instead of the generation's own kernel; None: nobody does
 
     @property
     def row(self) -> BoardRow:

@@ -35,6 +35,8 @@ class BoardOptions:
         engine: what computes the tasks' life.
         uptime_ms: what the boards' clocks show in the beginning.
         destroy_at_exit: False: the later build of G1.
+        policy: a scheduler that orders the jobs in the place of the boards' kernel, by name: `path/file.py:Class`,
+            `package.module:Class`, or a ready-made one; None: the generation's own rules.
 
     Raises:
         UsageError: a value is wrong; names it.
@@ -52,6 +54,7 @@ class BoardOptions:
     engine: str = "sim"
     uptime_ms: int = 0
     destroy_at_exit: bool = True
+    policy: str | None = None
 
     def __post_init__(self) -> None:
         for name in _WHOLE:
@@ -64,6 +67,11 @@ class BoardOptions:
             raise UsageError(f"faults: {self.faults!r:.60} is one text, expected a list of them")
         object.__setattr__(self, "faults", tuple(map(str, self.faults)))
         object.__setattr__(self, "workload", None if self.workload is None else str(self.workload))
+        if self.policy is not None and not isinstance(self.policy, str):
+            raise UsageError(
+                f"policy: {self.policy!r:.60} is no name",
+                hint="the boards run in a process of their own: say where the class is, path/file.py:Class",
+            )
         speed_of(self.speed)
         places(self.listen, self.port, self.count)
         faults_by_board(self.faults, self.count, self.row)
@@ -86,7 +94,7 @@ class BoardOptions:
     def factory(self) -> EngineFactory:
         """Return what makes the boards' engines."""
         options = EngineOptions(
-            self.generation, self.workload, self.seed, self.cores, self.uptime_ms, self.destroy_at_exit
+            self.generation, self.workload, self.seed, self.cores, self.uptime_ms, self.destroy_at_exit, self.policy
         )
         return engine_factory(self.engine, options)
 

@@ -181,6 +181,7 @@ def serve(
     engine: str = "sim",
     uptime_ms: int = 0,
     destroy_at_exit: bool = True,
+    policy: str | None = None,
 ) -> Boards:
     """Serve boards in a process of their own; the options are those of `hil.board.options.BoardOptions`.
 
@@ -205,6 +206,7 @@ def serve(
             engine=engine,
             uptime_ms=uptime_ms,
             destroy_at_exit=destroy_at_exit,
+            policy=policy,
         )
     )
 

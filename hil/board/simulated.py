@@ -2,11 +2,14 @@
 
 The one module of this room that imports the simulator. A session and this engine build the same `sim.boards.Board`, so
 that a set gives the same events on both; here its commands come as messages, its log and threads leave as documents.
+With a policy of the user's own, that one orders the jobs; if it fails the board hangs, and the reason is on stderr.
 """
 
+import sys
+from collections.abc import Callable
 from dataclasses import fields, replace
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import simpy
 
@@ -23,16 +26,14 @@ from sim.boards.generation import Switches, generation
 from sim.boards.instance import Instance, ManagedTask
 from sim.boards.kernel import Thread
 from sim.boards.profile import job_work
+from sim.boards.scheduler import Scheduler, scheduler_maker
 from sim.execution import Work
 from sim.session import SimSession
 from sim.workload import NEVER
 from taskgen.dialect.boards import no_such
-from taskgen.errors import InputError, UsageError
+from taskgen.errors import InputError, TaskgenError, UsageError
 from taskgen.parameters import UNKNOWN_EXECUTION_MS, Parameters
 from taskgen.units import NS_PER_MS
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 #: Boards whose log is generated over the one before it, whose tail may remain (wire-protocol 1.3).
 _TAILS = frozenset({"G1p", "G3a"})
@@ -51,7 +52,7 @@ def factory(options: EngineOptions) -> EngineFactory:
     """Return what makes simulated boards.
 
     Raises:
-        UsageError: there is no such generation, build or workload table, or too many cores.
+        UsageError: there is no such generation, build, workload table or policy, or too many cores.
     """
     options.row  # noqa: B018  # names the generation, where the session would speak of profiles
     if not 0 <= options.uptime_ms <= _MAX_UPTIME_MS:
@@ -63,16 +64,17 @@ def factory(options: EngineOptions) -> EngineFactory:
         cores=options.cores,
         destroy_at_exit=options.destroy_at_exit,
     )
-    return partial(SimulatedBoard, session, options)
+    make = None if options.policy is None else scheduler_maker(options.policy, options.row)
+    return partial(SimulatedBoard, session, options, make)
 
 
 class SimulatedBoard:
-    """An `Engine`; `session` says what jobs do, as in a run of its own."""
+    """An `Engine`; `session` says what jobs do, as in a run of its own; `make` what orders them, if not the kernel."""
 
-    def __init__(self, session: SimSession, options: EngineOptions) -> None:
+    def __init__(self, session: SimSession, options: EngineOptions, make: Callable[[], Scheduler] | None) -> None:
         self._rules = generation(options.generation, destroy_at_exit=options.destroy_at_exit)
         self.row = self._rules.board
-        self.on_push: Callable[[bytes], None] = _nobody
+        self.on_push: Callable[[bytes], None] = lambda _: None
         self._env = simpy.Environment()
         self._session = session
         self._work = lru_cache(1024)(self._work_of)
@@ -88,6 +90,7 @@ class SimulatedBoard:
             binaries=set(session.workload.programs),
             uptime_ns=options.uptime_ms * NS_PER_MS,
             created=self._rules.timing.wear_instances,  # as in a session: a board that has been up for a while
+            scheduler=None if make is None else make(),
             on_push=self._pushed,
         )
         self._forget()
@@ -122,11 +125,20 @@ class SimulatedBoard:
         env, taken = self._env, 0
         self._happened = False
         while taken < steps and env.peek() <= until_ns and not self._happened:
-            env.step()
+            try:
+                env.step()
+            except TaskgenError as error:
+                self._fail(error)
             taken += 1
         if "GET_PROFILE" not in self.row.messages:
             self._board.read_profile()  # nobody will
         return taken
+
+    def _fail(self, error: TaskgenError) -> None:
+        """Let the board die of its policy, which failed, or was given tasks that it has no rank for."""
+        sys.stderr.write(f"error: a board hangs: {error}\n")
+        self._board.kernel.halt()
+        self.hang()
 
     def _changed(self) -> None:
         self._happened = True
@@ -163,6 +175,8 @@ class SimulatedBoard:
         kernel = self._board.kernel
         if not 0 < thread.remaining_ns < NEVER >> 1:
             return False
+        if thread.job is not None:
+            return True
         if thread.deadline_us is None:
             return thread.level > 0
         in_time = thread.deadline_us >= kernel.clock_us or self._rules.expired == "yield"
@@ -381,7 +395,3 @@ def _row(thread: ThreadRow) -> live_document.Row:
 def _is_known(executiontime: int) -> bool:
     """Whether the description itself says how long a job computes, in ms."""
     return 0 < executiontime < UNKNOWN_EXECUTION_MS
-
-
-def _nobody(_: bytes) -> None:
-    """Nobody listens yet."""

@@ -151,10 +151,19 @@ class Station:
             sock.close()
         self._settle()
 
-    def _on_line(self, events: int) -> None:
-        if self._line is not None and events & selectors.EVENT_READ:
-            self._line.read(self._hook)
-        self._safely(lambda: self._exchange(0))  # the rest has its turn
+    def _on_line(self, _: int) -> None:
+        self._safely(self._attend)
+
+    def _attend(self) -> None:
+        """Write what waits, and read, also where it could only write before; what was read has its turn.
+
+        Else a board that computes faster than its client reads fills the window anew each time, and never hears a STOP.
+        """
+        self._flush()
+        line = self._line
+        if line is not None and line.events(reads=self._dom0.reads) & selectors.EVENT_READ:
+            line.read(self._hook)
+        self._exchange(0)
 
     def _exchange(self, until_ns: int) -> None:
         """Hand on what has arrived, and write what the board says to it; some of it also where that instant is over."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from sim.boards.description import DemandOf, Description
     from sim.boards.kernel import Thread
+    from sim.boards.scheduler import Scheduler
 
 _NS_PER_US = 1000
 
@@ -53,7 +54,8 @@ class Board:
     """A board of one generation. `on_log` hears each event, `on_push` what a push carries (None: nobody listens).
 
     `uptime_ns` is what its clock shows now, `created` how many instances count as created before, since any boot;
-    `binaries` (None: all programs are there) may change at any time.
+    `binaries` (None: all programs are there) may change at any time; `scheduler` orders the jobs instead of the
+    kernel's own rules.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class Board:
         binaries: set[str] | None = None,
         uptime_ns: int = 0,
         created: int = 0,
+        scheduler: Scheduler | None = None,
         on_log: Callable[[LogEntry], None] | None = None,
         on_push: Callable[[tuple[LogEntry, ...]], None] | None = None,
     ) -> None:
@@ -79,12 +82,18 @@ class Board:
         self._cores = cores
         self._switches = switches or Switches()
         self._created = created
+        self._scheduler = scheduler
         self.loader = self._boot(uptime_ns)
 
     def _boot(self, uptime_ns: int) -> Loader:
         timing = self.row.timing
         self.kernel = Kernel(
-            self.env, self._cores, quantum_ns=timing.quantum_ns, expired=self.row.expired, uptime_ns=uptime_ns
+            self.env,
+            self._cores,
+            quantum_ns=timing.quantum_ns,
+            expired=self.row.expired,
+            uptime_ns=uptime_ns,
+            queue=None if self._scheduler is None else self._scheduler.queue,
         )
         loader = Loader(
             self.kernel,
@@ -93,6 +102,7 @@ class Board:
             binaries=self.binaries,
             switches=self._switches,
             created=self._created,
+            scheduler=self._scheduler,
         )
         loader.log.on_log = self._logged
         loader.log.on_push = self._pushed

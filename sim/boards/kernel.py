@@ -2,7 +2,8 @@
 
 Each core has two ready queues. The fixed-priority queue comes first: levels 0..255, the higher runs, round robin inside
 a level. The EDF queue runs only when no fixed-priority thread is ready; it is ordered by absolute deadlines, and what
-happens to a thread whose deadline has passed depends on the kernel's age (`Expired`). Threads never migrate.
+happens to a thread whose deadline has passed depends on the kernel's age (`Expired`). Threads never migrate. A queue
+that a policy orders may stand in the place of the EDF queue; then all jobs wait there (`sim.boards.scheduler`).
 
 A thread asks for CPU time with `Kernel.run` and gets an event that succeeds when it has consumed it. Decisions come
 after everything else of an instant, so whatever becomes ready at one instant competes in one decision.
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 from collections import deque
 from itertools import count
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import simpy
 from simpy.events import EventPriority
@@ -22,6 +23,8 @@ from taskgen.units import NS_PER_MS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from sim.job import Job
 
 #: Threads past their deadline: `yield` to unexpired ones and run when all are expired, or `starve`: never run again.
 Expired = Literal["yield", "starve"]
@@ -62,8 +65,8 @@ class Thread:
     """A thread of the kernel; `level` 0 means EDF, without a deadline it is rejected and never runs."""
 
     __slots__ = (
-        "arrival_ns", "core", "dead_ns", "deadline_us", "done", "executed_ns", "foc_id", "kernel_work", "level", "name",
-        "remaining_ns", "session", "slice_ns", "start_ns",
+        "arrival_ns", "core", "dead_ns", "deadline_us", "done", "executed_ns", "foc_id", "job", "kernel_work", "level",
+        "name", "remaining_ns", "session", "slice_ns", "start_ns",
     )  # fmt: skip
 
     def __init__(self, session: str, name: str, level: int, core: int) -> None:
@@ -81,23 +84,95 @@ class Thread:
         self.slice_ns = 0  #: what is left of its quantum
         self.done: simpy.Event | None = None  #: succeeds when it has got what it asked for
         self.kernel_work = False  #: what it asks for happens inside the kernel: nobody preempts it
+        self.job: Job | None = None  #: what a policy ranks, where one orders the jobs instead of level and deadline
 
     @property
     def rank(self) -> int:
-        """The ready queue that it waits in; 0: the EDF queue."""
-        return TOP_LEVEL if self.kernel_work else self.level
+        """The ready queue that it waits in; 0: the EDF queue, or that of a policy."""
+        if self.kernel_work:
+            return TOP_LEVEL
+        return self.level if self.job is None else 0
 
     def __repr__(self) -> str:
         return f"<thread {self.session} {self.name} at level {self.level} of core {self.core}>"
 
 
+class Queue(Protocol):
+    """The threads of a core that ask for CPU time and stand in no level."""
+
+    def add(self, thread: Thread, slice_ns: int | None) -> bool:
+        """Let a thread wait, with this as its first slice (None: a usual one); False: the kernel rejects it."""
+
+    def remove(self, thread: Thread) -> bool:
+        """Take a thread off; False: it isn't there."""
+
+    def head(self, running: Thread | None) -> Thread | None:
+        """Return whose turn it is; `running` is who has had the core up to now."""
+
+    def turn_ns(self, thread: Thread) -> int:
+        """Return after how much CPU time at the latest that is to be asked again."""
+
+    def by_deadline(self, running: Thread | None) -> list[Thread]:
+        """Return the threads that are ordered by their deadlines, in that order."""
+
+
+class DeadlineQueue:
+    """EDF; a head with an expired deadline is skipped in favour of the next one (wire-protocol 7.1), see `Expired`."""
+
+    def __init__(self, kernel: Kernel, expired: Expired = "yield") -> None:
+        self._kernel = kernel
+        self._expired: Expired = expired
+        self._threads: list[Thread] = []
+
+    def add(self, thread: Thread, slice_ns: int | None) -> bool:  # noqa: ARG002  # there are no slices
+        """Let a thread wait; the kernel's core rejects one that has neither level nor deadline."""
+        if thread.deadline_us is None:
+            return False
+        self._threads.append(thread)
+        return True
+
+    def remove(self, thread: Thread) -> bool:
+        """Take a thread off."""
+        if thread not in self._threads:
+            return False
+        self._threads.remove(thread)
+        return True
+
+    def head(self, running: Thread | None) -> Thread | None:
+        """Return the thread with the earliest deadline that hasn't passed, else whom the kernel's age lets run."""
+        clock_us = self._kernel.clock_us
+        ordered = sorted(self._threads, key=_by_deadline)
+        for thread in ordered:
+            if (thread.deadline_us or 0) >= clock_us:
+                return thread
+        if self._expired == "yield":
+            return ordered[0] if ordered else None
+        # Such a thread isn't queued any more; the one that runs goes on until something preempts it.
+        return running if running in ordered else None
+
+    def turn_ns(self, thread: Thread) -> int:
+        """Return all that it asks for."""
+        return thread.remaining_ns
+
+    def by_deadline(self, running: Thread | None) -> list[Thread]:
+        """Return the threads; where expired ones aren't queued any more, none of them but the one that runs."""
+        ordered = sorted(self._threads, key=_by_deadline)
+        if self._expired == "yield":
+            return ordered
+        return [t for t in ordered if t is running or (t.deadline_us or 0) >= self._kernel.clock_us]
+
+
+def _by_deadline(thread: Thread) -> tuple[int, int]:
+    return (thread.deadline_us or 0, thread.foc_id)
+
+
 class _Core:
     """One core: its ready queues, the thread that runs, and when to look again."""
 
-    def __init__(self, kernel: Kernel) -> None:
+    def __init__(self, kernel: Kernel, below: Queue) -> None:
         self.kernel = kernel
         self.levels: dict[int, deque[Thread]] = {}
-        self.deadlines: list[Thread] = []  #: the EDF queue, unsorted
+        self.below = below  #: has its turn when no level has
         self.running: Thread | None = None
         self._since_ns = 0
         self._timer: Appointment | None = None
@@ -108,24 +183,27 @@ class _Core:
             thread.slice_ns = self.kernel.quantum_ns if slice_ns is None else slice_ns
             queue = self.levels.setdefault(thread.rank, deque())
             (queue.appendleft if first else queue.append)(thread)
-        elif thread.deadline_us is not None:
-            self.deadlines.append(thread)
-        else:
-            return  # rejected by the kernel's core
+        elif not self.below.add(thread, slice_ns):
+            return
         self.look_again(0)
 
     def dequeue(self, thread: Thread) -> None:
         """Take a thread off the ready queues, if it is there."""
         self.account()
-        queue = self.levels.get(thread.rank, self.deadlines) if thread.rank else self.deadlines
-        if thread not in queue:
+        if not (self._leave_level(thread) if thread.rank else self.below.remove(thread)):
             return
-        queue.remove(thread)
-        if thread.rank and not queue:
-            del self.levels[thread.rank]
         if self.running is thread:
             self.running = None
         self.look_again(0)
+
+    def _leave_level(self, thread: Thread) -> bool:
+        queue = self.levels.get(thread.rank)
+        if queue is None or thread not in queue:
+            return False
+        queue.remove(thread)
+        if not queue:
+            del self.levels[thread.rank]
+        return True
 
     def look_again(self, delay_ns: int) -> None:
         """Decide after `delay_ns`, which replaces an earlier appointment."""
@@ -160,7 +238,7 @@ class _Core:
         self.running = thread = self._head()
         if thread is None:
             return
-        delay_ns = thread.remaining_ns
+        delay_ns = thread.remaining_ns if thread.rank else self.below.turn_ns(thread)
         if thread.rank and len(self.levels[thread.rank]) > 1:
             delay_ns = min(delay_ns, thread.slice_ns)
         if delay_ns < NEVER >> 1:  # an endless thread needs no appointment
@@ -169,28 +247,14 @@ class _Core:
     def _head(self) -> Thread | None:
         if self.levels:
             return self.levels[max(self.levels)][0]
-        return self._earliest()
-
-    def _earliest(self) -> Thread | None:
-        clock_us = self.kernel.clock_us
-        ordered = sorted(self.deadlines, key=_by_deadline)
-        for thread in ordered:
-            if (thread.deadline_us or 0) >= clock_us:
-                return thread
-        if self.kernel.expired == "yield":
-            return ordered[0] if ordered else None
-        # Such a thread isn't queued any more; the one that runs goes on until something preempts it.
-        return self.running if self.running in ordered else None
-
-
-def _by_deadline(thread: Thread) -> tuple[int, int]:
-    return (thread.deadline_us or 0, thread.foc_id)
+        return self.below.head(self.running)
 
 
 class Kernel:
     """Cores and their threads as a part of a SimPy environment whose clock is in whole nanoseconds.
 
-    `uptime_ns` is what the kernel's clock shows now, at its start.
+    `uptime_ns` is what the kernel's clock shows now, at its start; `queue` makes what waits below the levels of a core
+    (None: the EDF queue).
     """
 
     def __init__(
@@ -201,13 +265,13 @@ class Kernel:
         quantum_ns: int = QUANTUM_NS,
         expired: Expired = "yield",
         uptime_ns: int = 0,
+        queue: Callable[[Kernel], Queue] | None = None,
     ) -> None:
         self.env = env
         self.quantum_ns = quantum_ns
-        self.expired: Expired = expired
         self.halted = False
         self._boot_ns = int(env.now) - uptime_ns
-        self._cores = [_Core(self) for _ in range(cores)]
+        self._cores = [_Core(self, queue(self) if queue else DeadlineQueue(self, expired)) for _ in range(cores)]
         self._ids = count(1)
 
     @property
@@ -276,10 +340,7 @@ class Kernel:
     def deadline_queue(self, core: int) -> list[tuple[str, int]]:
         """Return name and absolute deadline in us of the threads in a core's EDF queue, in its order."""
         cpu = self._cores[core]
-        ordered = sorted(cpu.deadlines, key=_by_deadline)
-        if self.expired == "starve":  # what has expired isn't queued any more, unless it runs
-            ordered = [t for t in ordered if t is cpu.running or (t.deadline_us or 0) >= self.clock_us]
-        return [(thread.name, thread.deadline_us or 0) for thread in ordered]
+        return [(thread.name, thread.deadline_us or 0) for thread in cpu.below.by_deadline(cpu.running)]
 
     def running(self, core: int) -> Thread | None:
         """Return the thread that runs on a core, as of its last decision."""

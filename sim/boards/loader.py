@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from sim.boards.description import Demand, DemandOf, Description
     from sim.boards.kernel import Thread
+    from sim.boards.scheduler import Scheduler
 
     Steps = Generator[simpy.Event, Any, None]
 
@@ -35,7 +36,7 @@ class Loader(Endings):
     """A taskloader on a freshly booted kernel.
 
     `demand_of` says what job k of a description does; `binaries` are the programs that were uploaded (None: all);
-    `created` instances since boot have worn the board.
+    `created` instances since boot have worn the board; `scheduler` orders the jobs instead of the kernel's own rules.
     """
 
     def __init__(
@@ -48,12 +49,14 @@ class Loader(Endings):
         controller: Controller | None = None,
         switches: Switches | None = None,
         created: int = 0,
+        scheduler: Scheduler | None = None,
     ) -> None:
         super().__init__(kernel, row, controller or Controller(row, kernel.cores), switches or Switches())
         self.demand_of = demand_of
         self.binaries = binaries
         self._starter = EntryPoint(kernel, "start") if row.offsets == "cumulative" else None
         self._created = created
+        self._scheduler = scheduler
 
     # -- commands, served by the entry point ---------------------------------------------------------------------
 
@@ -76,6 +79,8 @@ class Loader(Endings):
         if self.row.admission != "none":
             yield self.kernel.env.timeout(timing.admission_ns)
         self.tasks += tasks
+        if self._scheduler is not None:
+            self._scheduler.bind([task.description for task in self.tasks])
 
     def _take_goal(self, goal: Mapping[str, Any] | None) -> bool:
         if goal is None:
@@ -285,6 +290,8 @@ class Loader(Endings):
         row, description = self.row, task.description
         session = f"init -> taskloader -> {task.name}"
         child = self.kernel.thread(session, task.name, task.level, task.core, task.deadline_ns)
+        if self._scheduler is not None:
+            child.job = self._scheduler.job(description, task.starts, task.core, child.arrival_ns)
         instance = task.meta = Instance(task, child)
         self.instances.append(instance)
         self.free_ram -= description.quota

@@ -30,9 +30,10 @@ class Taskloader:
 
     `work_ns(task, k)` is the CPU time of job k. Whoever steps the environment drains `events`, tuples of time in ns
     since the start of the set, type, task id, job, core. Time zero is the first START stamp minus the creation of its
-    instance and that task's offset, and the horizon counts from there; until then events wait, and if nothing starts
-    the run ends a horizon after the last instant at which something could have. `goal` is the optimiser's goal
-    document; `uptime_ns` what the board's clock shows at the beginning.
+    instance and that task's offset, and the horizon counts from there; until then events wait. If nothing starts the
+    run ends a horizon after the last instant at which something could have, or with the first refusal at which the
+    horizon has passed; it counts from the first refusal then (`_stand_in_ns`). `goal` is the optimiser's goal document;
+    `uptime_ns` what the board's clock shows at the beginning.
     """
 
     def __init__(
@@ -127,30 +128,51 @@ class Taskloader:
     def _logged(self, entry: LogEntry) -> None:
         if self.over:
             return
-        if self.zero_ns is None:
-            self._held.append(entry)
-            if entry.type is not _START:
-                return
-            delay_ns = self._row.timing.create_ns + self._tasks[entry.task_id].offset_ns
-            self.zero_ns = self._stamped_ns(entry) - delay_ns
-            self._end_after(self.zero_ns)
-            self._release_held()
-        else:
+        if self.zero_ns is not None:
             self._emit(entry)
+            return
+        self._held.append(entry)
+        if entry.type is _START:
+            delay_ns = self._row.timing.create_ns + self._tasks[entry.task_id].offset_ns
+            self._begin(self._stamped_ns(entry) - delay_ns)
+        elif self._stamped_ns(entry) - self._stand_in_ns >= self.horizon_ns:
+            self._begin(self._stand_in_ns)
+
+    def _begin(self, zero_ns: int) -> None:
+        self.zero_ns = zero_ns
+        self._end_after(zero_ns)
+        self._release_held()
+
+    @property
+    def _stand_in_ns(self) -> int:
+        """Time zero of a set that hasn't started: its first stamp, minus the offset if that is a denied release.
+
+        A refusal by admission is logged at START, whatever the task's offset is.
+        """
+        first = self._held[0]
+        denied = any(task.deadline_ns for task in self.board.loader.tasks if task.description.id == first.task_id)
+        return self._stamped_ns(first) - (self._tasks[first.task_id].offset_ns if denied else 0)
 
     def _release_held(self) -> None:
+        if self._held and self.zero_ns is None:
+            self.zero_ns = self._stand_in_ns
         for entry in self._held:
             self._emit(entry)
         self._held.clear()
 
     def _emit(self, entry: LogEntry) -> None:
-        time_ns = max(self._stamped_ns(entry) - (self._started_ns if self.zero_ns is None else self.zero_ns), 0)
+        time_ns = max(self._stamped_ns(entry) - (self.zero_ns or 0), 0)
         if time_ns >= self.horizon_ns and entry.type in {_START, _REFUSED}:
             self._unborn.add(entry.task_id)  # at the horizon nothing is released any more
-        if entry.task_id in self._unborn:
+        if entry.task_id in self._unborn or self._is_beyond(entry):
             return
         self._now_ns = max(self._now_ns, time_ns)
         self.events.append((time_ns, entry.type, entry.task_id, entry.job, entry.core))
+
+    def _is_beyond(self, entry: LogEntry) -> bool:
+        """Whether a job comes on top of those of the set: some boards don't read `numberofjobs` (wire-protocol 2.2)."""
+        limit = self._tasks[entry.task_id].jobs
+        return limit is not None and entry.job >= limit and self._row.jobs_limit == "none"
 
     # -- the end -------------------------------------------------------------------------------------------------
 
@@ -186,6 +208,8 @@ class Taskloader:
             return True
         limit = self._tasks[task.description.id].jobs
         instances = self._row.instances
+        if limit is not None and task.starts > limit:
+            return True  # the board goes on
         if limit is None or task.alive or (task.meta is not None and task.meta.job < 0):
             return False  # the last: its instance is being created
         if task.active and task.meta is None and task.kill_timer.armed:
