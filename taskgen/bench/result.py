@@ -20,6 +20,7 @@ class Series:
     warmup: Sequence[float] = ()  #: the samples of the runs before, which don't count
     boards: Sequence[str] = ()  #: where each sample is from, if there were several
     predicted: float | None = None
+    host: bool = False  #: as the metric's: depends on this machine, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class CaseResult:
     series: Sequence[Series]
     failures: Sequence[str] = ()  #: one line per run without samples
     taskset: Mapping[str, Any] | None = None  #: the JSON document of the set
+    lost: Sequence[str] = ()  #: one line per run that was given up as its target was lost: no verdict
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ class Metric:
     better: Better  #: which direction is good
     floor: float  #: differences of medians up to this, in the unit, don't matter to anybody
     about: str  #: one line for the documentation
+    host: bool = False  #: measured by this machine's clock: depends on this machine, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,9 @@ class Measured:
     start_ns: int  #: host time from the order to run until the first event (or the end, if there was none)
     run_ns: int  #: host time from the order to run until the run was over, the target free again
     rejected: bool = False  #: admission refused it
+    stop_ns: int | None = None  #: host time from `stop()` until the target was free again, where the case asks for it
+    arrived_ns: Sequence[int] = ()  #: host time from the order to run until each event came, where the case asks for it
+    notes: list[str] = field(default_factory=list)  #: what went wrong, a line each: `measure` adds to it
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,10 @@ class Case:
     admission: Mapping[str, Any] | None = None
     #: What theory or the simulator predicts for a metric, in its unit, for the table beside the measured one.
     predicted: Mapping[str, Sample] = field(default_factory=dict)
+    skipped: str = ""  #: why the target can't run it; empty: it can
+    repeat: int | None = None  #: how often it runs, without warm-up; None: as often as the user asks for
+    stop_after: int | None = None  #: call `stop()` after so many events; None: never
+    stamped: bool = False  #: note when each event came
 
 
 @dataclass(frozen=True, slots=True)
