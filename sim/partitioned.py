@@ -117,7 +117,8 @@ class Partitioned(Clocked):
             processor.events.clear()
         events.sort(key=_TIME)  # stable, and the parts are in order
         self.events += events
-        self.now_ns = max(processor.now_ns for processor in self._processors)
+        told_ns = events[-1][0] if events else 0  # a miss that is told may lie behind the instants of all cores
+        self.now_ns = max(told_ns, *(processor.now_ns for processor in self._processors))
         self.over = all(processor.over for processor in self._processors)
         if self.rows is not None:
             self._collect_rows(self.rows)

@@ -34,7 +34,7 @@ _PRIORITIES: Final = ("any", "distinct", "rm", "dm")
 _MIGRATIONS: Final = ("partitioned", "global")
 #: Bounds that are whole numbers: the least value of each.
 _WHOLE: Final = MappingProxyType(
-    {"n": 1, "min_n": 1, "max_priority": 0, "max_offset": 0, "max_jitter": 0, "max_criticaltime": 0}
+    {"n": 1, "min_n": 1, "max_priority": 0, "max_offset": 0, "max_jitter": 0, "max_criticaltime": 0, "max_arrivals": 0}
 )
 #: Where jobs are processes, whose birth takes some 30 ms, a unit is so long.
 _PROCESS_UNIT_MS: Final = 100
@@ -66,6 +66,8 @@ class Bounds:
     max_jitter: int = 0
     max_jobs: int | None = None
     max_criticaltime: int = 0
+    max_arrivals: int = 0
+    single_jobs: bool = False
     cores: int | None = None
     migration: Migration = "partitioned"
     block: Block | None = None
@@ -100,6 +102,9 @@ class Bounds:
         check_name(self.strategy, "priorities", self.priorities, _PRIORITIES)
         check_name(self.strategy, "deadlines", self.deadlines, _DEADLINES)
         check_name(self.strategy, "migration", self.migration, _MIGRATIONS)
+        for name in ("harmonic", "single_jobs"):
+            if not isinstance(getattr(self, name), bool):
+                raise wrong(self.strategy, name, getattr(self, name), "True or False")
 
     def _check_block(self) -> None:
         block = self.block
@@ -164,6 +169,7 @@ class Bounds:
         for name, honoured in (
             ("max_offset", capabilities.offsets),
             ("max_jitter", capabilities.sporadic),
+            ("max_arrivals", capabilities.sporadic),
             ("max_criticaltime", capabilities.kill),
         ):
             if not honoured:

@@ -1,6 +1,8 @@
 """Tasks and task-sets, by construction: nothing that is drawn is thrown away, whatever the bounds."""
 
 from collections.abc import Iterable
+from functools import lru_cache
+from itertools import accumulate
 from typing import Any
 
 from hypothesis import strategies as st
@@ -37,6 +39,8 @@ def tasksets(
     max_jitter: int = 0,
     max_jobs: int | None = None,
     max_criticaltime: int = 0,
+    max_arrivals: int = 0,
+    single_jobs: bool = False,
     cores: int | None = None,
     migration: Migration = "partitioned",
     block: Block | None = None,
@@ -66,27 +70,34 @@ def tasksets(
         max_jitter: bound of the release jitter J.
         max_jobs: each task has 1..max_jobs jobs; None: endless.
         max_criticaltime: bound of the times after which jobs are killed; 0: never.
+        max_arrivals: a task may be sporadic instead of periodic, with so many `arrivals` at most; the first one comes
+            by T, each other one T to 2 T after the one before. 0: none is.
+        single_jobs: a task may be a single job, of period 0; it counts as much as with the T that it would have, which
+            is its D where it needs one.
         cores: how many the tasks are for (None: those of a simulated target, else 1).
         migration: partitioned: with several cores each task is bound to one of them, which gets at most
             `max_utilization / cores`; global: none is.
         block: attributes that each task has besides, for instance a program: a dict, or a strategy such as `blocks()`.
         unit_ms: what is counted (None: 1; 100 on targets where jobs are processes).
-        capabilities: those of a target: only what it can run. Offsets, jitter, criticaltime and limits of jobs that it
-            doesn't honour are left out; where jobs are processes they are those of `hey` unless `block` says otherwise.
+        capabilities: those of a target: only what it can run. Offsets, jitter, arrivals, criticaltime and limits of
+            jobs that it doesn't honour are left out; where jobs are processes they are those of `hey` unless `block`
+            says otherwise.
 
     Raises:
         UsageError: a bound is none, or they leave nothing.
         Unsupported: the target doesn't know the policy, or hasn't that many cores.
 
     Examples from this strategy shrink towards few tasks, short periods and execution times, priority 0 (mixed: a
-    priority rather than a deadline), D = T or else D = C, core 0, and no offset, jitter or criticaltime.
+    priority rather than a deadline), D = T or else D = C, core 0, no offset, jitter or criticaltime, periodic tasks
+    rather than sporadic ones or single jobs, and few arrivals, each as early as can be.
     """
     bounds = Bounds(
         n=n, min_n=min_n, policy=policy, priorities=priorities, max_priority=max_priority,
         max_utilization=max_utilization, periods=choices_of("tasksets", "periods", periods), min_period=min_period,
         max_period=max_period, max_hyperperiod=max_hyperperiod, harmonic=harmonic, deadlines=deadlines,
         max_offset=max_offset, max_jitter=max_jitter, max_jobs=max_jobs, max_criticaltime=max_criticaltime,
-        cores=cores, migration=migration, block=block, unit_ms=unit_ms,
+        max_arrivals=max_arrivals, single_jobs=single_jobs, cores=cores, migration=migration, block=block,
+        unit_ms=unit_ms,
     )  # fmt: skip
     return _tasksets(bounds.for_target(capabilities))
 
@@ -104,6 +115,8 @@ def tasks(
     max_jitter: int = 0,
     max_jobs: int | None = None,
     max_criticaltime: int = 0,
+    max_arrivals: int = 0,
+    single_jobs: bool = False,
     block: Block | None = None,
     unit_ms: int | None = None,
     capabilities: Capabilities | None = None,
@@ -114,14 +127,16 @@ def tasks(
         UsageError: a bound is none, or they leave nothing.
         Unsupported: the target doesn't know the policy.
 
-    Examples from this strategy shrink towards a short period and execution time, priority 0, D = T or else D = C, and
-    no offset, jitter or criticaltime.
+    Examples from this strategy shrink towards a short period and execution time, priority 0, D = T or else D = C, no
+    offset, jitter or criticaltime, a periodic task rather than a sporadic one or a single job, and few arrivals, each
+    as early as can be.
     """
     bounds = Bounds(
         strategy="tasks", n=1, policy=policy, max_priority=max_priority, max_utilization=max_utilization,
         periods=choices_of("tasks", "periods", periods), min_period=min_period, max_period=max_period,
         deadlines=deadlines, max_offset=max_offset, max_jitter=max_jitter, max_jobs=max_jobs,
-        max_criticaltime=max_criticaltime, block=block, unit_ms=unit_ms,
+        max_criticaltime=max_criticaltime, max_arrivals=max_arrivals, single_jobs=single_jobs, block=block,
+        unit_ms=unit_ms,
     )  # fmt: skip
     return _tasks(bounds.for_target(capabilities))
 
@@ -137,10 +152,23 @@ def _tasks(draw: st.DrawFn, bounds: Bounds) -> Task:
 def _tasksets(draw: st.DrawFn, bounds: Bounds) -> TaskSet:
     count = draw_whole(draw, bounds.min_n, bounds.n)
     drawing = _Drawing(draw, bounds, count)
-    tasks = [drawing.task(number) for number in range(count)]
+    if bounds.max_arrivals:  # tasks take different many numbers: a draw of its own tells which of them belong together
+        tasks = [draw(st.just(number).map(drawing.task)) for number in range(count)]
+    else:
+        tasks = [drawing.task(number) for number in range(count)]
     if bounds.priorities in {"rm", "dm"}:
         _rank(tasks, "period" if bounds.priorities == "rm" else "deadline")
     return TaskSet(tasks)
+
+
+@lru_cache(1 << 10)
+def _delays(most: int, period: int) -> st.SearchStrategy[list[int]]:
+    """Lists of how much later than possible each of some arrivals is."""
+    return st.lists(whole(0, period), max_size=most)
+
+
+def _arrivals(delays: list[int], period: int, unit: int) -> list[int]:
+    return [(place * period + delay) * unit for place, delay in enumerate(accumulate(delays))]
 
 
 class _Drawing:
@@ -171,11 +199,22 @@ class _Drawing:
         for key, most in bounds.optional.items():
             if time := self._whole(0, most):
                 task[key] = time * bounds.unit
-        if bounds.max_jobs is not None:
-            task["numberofjobs"] = self._whole(1, bounds.max_jobs)
+        task |= self._jobs(period)
+        if not task["period"]:
+            task.pop("numberofjobs", None)  # of the block
         if bounds.is_bound:
             task |= {"cores": bounds.width, "coreoffset": core}
         return Task(task)
+
+    def _jobs(self, period: int) -> dict[str, Any]:
+        """Draw which jobs there are: those of a period, how many of them, some arrivals, or a single one."""
+        bounds = self._bounds
+        jobs: dict[str, Any] = {}
+        if bounds.max_jobs is not None:
+            jobs["numberofjobs"] = self._whole(1, bounds.max_jobs)
+        if bounds.max_arrivals and (delays := self._draw(_delays(bounds.max_arrivals, period))):
+            jobs["arrivals"] = _arrivals(delays, period, bounds.unit)
+        return {"period": 0} if bounds.single_jobs and self._whole(0, 1) else jobs
 
     def _urgency(self, cost: int, period: int) -> dict[str, int]:
         """Draw the priority or the deadline."""
@@ -219,5 +258,10 @@ class _Drawing:
 def _rank(tasks: list[Task], key: str) -> None:
     """Give the tasks with a priority theirs by the order of an attribute (missing: D = T), ties by id."""
     ranked = [task for task in tasks if "priority" in task]
-    for priority, task in enumerate(sorted(ranked, key=lambda task: (task.get(key, task["period"]), task["id"]))):
+
+    def urgency(task: Task) -> tuple[bool, int, int]:
+        time_ms = task.get(key, task["period"])
+        return not time_ms, time_ms, task["id"]  # a single job without a deadline ranks last
+
+    for priority, task in enumerate(sorted(ranked, key=urgency)):
         task["priority"] = priority

@@ -1,174 +1,108 @@
-"""The simulator judged by theory: one core, random sets, and oracles that share no code with it.
+"""The simulator judged by theory: each law where its theorem holds, on sets made for it.
 
-Fixed priorities against pyRTA (PyPI `response-time-analysis`); EDF against the demand of each interval, counted job by
-job. Times are whole milliseconds, periods divide 120 so that hyperperiods stay short.
+The laws take their bounds from `taskgen.analysis`, whose own tests compare it with pyRTA and with counting jobs.
 """
 
-from collections.abc import Sequence
-from math import lcm
 from typing import Any, NamedTuple
 
-from hypothesis import assume, given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from response_time_analysis import fp
-from response_time_analysis.model import (
-    WCET,
-    Deadline,
-    FullyPreemptive,
-    IdealProcessor,
-    Periodic,
-    PeriodicWithJitter,
-    Priority,
-    Task,
-    taskset,
-)
 
-from sim import Job, Policy, simulate
-from taskgen import TaskSet, Trace, analysis
+from sim import Job, Policy, SimSession, simulate
+from taskgen import TaskSet, analysis
 from taskgen.parameters import parameters_of
+from taskgen.testing.properties import LAWS, Scheduling
+from taskgen.testing.runs import check
 from taskgen.units import NS_PER_MS
+from tests.taskgen.properties.drawn import EXTRAS, SHIFTED, nightly, sets
 
+#: A set has both, a priority and a deadline, for policies that go by either.
+BOTH: dict[str, Any] = {"deadlines": "arbitrary"}
+STUBBORN: dict[str, Any] = {"preemptive": False}
 #: Each job executes a random share of C.
-ANYTHING = {"kind": "share", "low": 0, "high": 1}
-PERIODS = [2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 24, 30]
+LESS: dict[str, Any] = {"execution": "uniform:0"}
+GLOBAL: dict[str, Any] = {"cores": 2, "migration": "global"}
 
 
-class T(NamedTuple):
-    """A periodic task in ms; its place in a list is its id and its priority."""
+class Theorem(NamedTuple):
+    """A law, how the simulator schedules, and the sets about which the law says something."""
 
-    wcet: int
-    period: int
-    deadline: int
-    offset: int = 0
-    jitter: int = 0
+    law: str
+    options: dict[str, Any]
+    sets: st.SearchStrategy[TaskSet]
+    horizon_ms: int | None = 240
 
-
-@st.composite
-def sets(
-    draw: st.DrawFn, *, deadlines: str = "any", offsets: bool = False, jitter: bool = False, overload: bool = False
-) -> list[T]:
-    """Draw 1 to 5 tasks, mostly with U <= 1; they shrink towards few, short and rare jobs, D = T, no offset."""
-    tasks: list[T] = []
-    left = 1.25 if overload else 1.0
-    for period in draw(st.lists(st.sampled_from(PERIODS), min_size=1, max_size=5)):
-        most = min(period, int(left * period + 1e-9))
-        if not most:
-            continue
-        wcet = draw(st.integers(1, most))
-        left -= wcet / period
-        least, longest = {"constrained": (wcet, period), "late": (period, 3 * period), "any": (wcet, 3 * period)}[
-            deadlines
-        ]
-        deadline = draw(st.one_of(st.just(period), st.integers(min(least, longest), longest)))
-        tasks.append(
-            T(
-                wcet,
-                period,
-                deadline,
-                draw(st.integers(0, 30)) if offsets else 0,
-                draw(st.integers(0, period)) if jitter else 0,
-            )
-        )
-    assume(tasks)
-    return tasks
+    def __str__(self) -> str:
+        return " ".join([self.law, *map(str, self.options.values())])
 
 
-def describe(tasks: Sequence[T], **changes: int) -> TaskSet:
-    return TaskSet(
-        {
-            "executiontime": task.wcet,
-            "period": task.period,
-            "deadline": task.deadline,
-            "offset": task.offset,
-            "jitter": task.jitter,
-            "priority": place,
-        }
-        | changes
-        for place, task in enumerate(tasks)
+RESPONSES = [
+    Theorem(f"{mode}{law}_response", {"policy": policy, **options, **execution}, sets("FP", **BOTH, **extras))
+    for policy, law in (("fp", "fixed_priority"), ("rm", "rate_monotonic"), ("dm", "deadline_monotonic"))
+    for mode, options in (("", {}), ("nonpreemptive_", STUBBORN))
+    for execution, extras in (({}, SHIFTED), (LESS, SHIFTED), ({}, EXTRAS))
+]
+DEMANDS = [
+    Theorem(law, {"policy": "edf", **execution}, sets("EDF", load, **extras), horizon_ms)
+    for law, load, extras, horizon_ms in (
+        ("edf_full_utilization", 1, {"max_offset": 12, "deadlines": "implicit"}, None),
+        ("edf_demand", 0.9, {}, None),
+        ("edf_demand", 1.3, {**SHIFTED, "max_arrivals": 5, "single_jobs": True}, 240),
     )
+    for execution in ({}, LESS)
+]
+THEOREMS = [
+    *RESPONSES,
+    *DEMANDS,
+    Theorem("critical_instant", {"policy": "fp"}, sets("FP", priorities="distinct"), None),
+    Theorem("critical_instant", {"policy": "fp"}, sets("FP", priorities="distinct", **BOTH), None),
+    Theorem("edf_full_utilization", {"policy": "edf"}, sets("EDF", deadlines="implicit", max_arrivals=5)),
+    Theorem("edf_overload", {"policy": "edf"}, sets("EDF", 1.3, min_n=3, deadlines="constrained"), None),
+    Theorem("edf_overload", {"policy": "edf"}, sets("EDF", 1.3, min_n=3), None),
+    Theorem("longer_periods", {"policy": "edf"}, sets("EDF", 0.7), None),
+    Theorem("longer_periods", {"policy": "fp"}, sets("FP", 0.7, priorities="rm"), None),
+    Theorem("longer_deadlines", {"policy": "edf"}, sets("EDF", 0.8, **SHIFTED)),
+    Theorem("longer_deadlines", {"policy": "fp"}, sets("FP", 0.8, priorities="dm", **BOTH, **SHIFTED)),
+    Theorem("less_execution", GLOBAL, sets("FP", 1.6, **SHIFTED)),
+    Theorem("less_execution", GLOBAL, sets("mixed", 1.6)),
+    Theorem("mixed_band", GLOBAL, sets("mixed", 2, **SHIFTED)),
+    *(Theorem(f"nonpreemptive_{law}_order", {"policy": policy, **STUBBORN}, sets(kind, 1.2, **EXTRAS))
+      for law, policy, kind in (("fixed_priority", "fp", "FP"), ("rate_monotonic", "rm", "FP"), ("edf", "edf", "EDF"),
+                                ("deadline_monotonic", "dm", "EDF"), ("mixed", "auto", "mixed"))),
+]  # fmt: skip
 
 
-def demand(tasks: Sequence[T], interval: int) -> int:
-    """Return the work due in an interval of this length, each job counted."""
-    return sum(task.wcet for task in tasks for _ in range(task.deadline, interval + 1, task.period))
+def search(theorem: Theorem, depth: settings) -> int:
+    """Search for a set that breaks the law; return about how many sets it said something."""
+    session, scheduling = SimSession(**theorem.options), Scheduling.of(theorem.options)
+    law = LAWS[theorem.law]
+    held = 0
+
+    @depth
+    @given(theorem.sets)
+    def holds(taskset: TaskSet) -> None:
+        nonlocal held
+        (verdict,) = check(session, taskset, [law], scheduling=scheduling, horizon_ms=theorem.horizon_ms)
+        assert verdict.violations == ()
+        held += verdict.holds
+
+    holds()
+    return held
 
 
-def load_fits(tasks: Sequence[T]) -> bool:
-    hyperperiod = lcm(*(task.period for task in tasks))
-    return sum(task.wcet * hyperperiod // task.period for task in tasks) <= hyperperiod
+@pytest.mark.parametrize("theorem", THEOREMS, ids=str)
+def test_the_law_holds_where_its_theorem_does(theorem: Theorem) -> None:
+    assert search(theorem, settings(max_examples=30, deadline=None)) >= 5
 
 
-def bounds(tasks: Sequence[T]) -> list[int | None]:
-    """Return pyRTA's bounds from arrival: from release, and the own jitter on top."""
-    theirs = taskset(
-        Task(
-            PeriodicWithJitter(task.period, task.jitter) if task.jitter else Periodic(task.period),
-            FullyPreemptive(WCET(task.wcet)),
-            Deadline(task.deadline),
-            Priority(len(tasks) - place),
-        )
-        for place, task in enumerate(tasks)
-    )
-    found = [fp.rta(theirs, task, IdealProcessor(), horizon=10_000).response_time_bound for task in theirs]
-    return [None if bound is None else bound + task.jitter for bound, task in zip(found, tasks, strict=True)]
+@pytest.mark.nightly
+@pytest.mark.parametrize("theorem", THEOREMS, ids=str)
+def test_the_law_holds_however_long_one_looks(theorem: Theorem, pytestconfig: pytest.Config) -> None:
+    assert search(theorem, nightly(pytestconfig))
 
 
-def observed(trace: Trace, number: int) -> list[float]:
-    return [trace.max_response_ns.get(place, 0) / NS_PER_MS for place in range(number)]
-
-
-def first_miss_ms(trace: Trace) -> float | None:
-    first = min((job.deadline_ns or 0 for job in trace.misses), default=None)
-    return None if first is None else first / NS_PER_MS
-
-
-# -- fixed priorities
-
-
-@given(sets())
-def test_the_largest_response_in_the_busy_period_is_the_bound(tasks: list[T]) -> None:
-    """One core, preemptive, no overhead and jitter, synchronous, distinct priorities, U <= 1 (Lehoczky 1990)."""
-    parameters = parameters_of(describe(tasks))
-    length_ns = analysis.busy_period_ns(parameters)
-    assert length_ns is not None
-    trace = simulate(describe(tasks), policy="fp", horizon_ms=length_ns // NS_PER_MS)
-    assert observed(trace, len(tasks)) == bounds(tasks)
-    assert trace.max_response_ns == analysis.response_times(parameters)
-
-
-@given(sets(offsets=True, jitter=True), st.integers(0, 1000))
-def test_no_response_exceeds_the_bound(tasks: list[T], seed: int) -> None:
-    """Offsets and jitter: observed <= bound."""
-    trace = simulate(describe(tasks), policy="fp", horizon_ms=300, seed=seed)
-    ours = analysis.response_times(parameters_of(describe(tasks)))
-    for place, (seen, bound) in enumerate(zip(observed(trace, len(tasks)), bounds(tasks), strict=True)):
-        assert bound is None or seen <= bound
-        exact = ours[place]
-        assert exact is not None  # U <= 1, so that there is a bound
-        assert seen * NS_PER_MS <= exact
-
-
-@given(sets(offsets=True, jitter=True), st.integers(0, 1000))
-def test_less_execution_is_covered_by_the_bound(tasks: list[T], seed: int) -> None:
-    """Jobs that execute anything up to C never respond later than the bound for C."""
-    trace = simulate(describe(tasks), policy="fp", horizon_ms=300, seed=seed, execution=ANYTHING)
-    ours = analysis.response_times(parameters_of(describe(tasks)))
-    for place, seen_ns in trace.max_response_ns.items():
-        bound_ns = ours[place]
-        assert bound_ns is not None
-        assert seen_ns <= bound_ns
-
-
-@given(sets(offsets=True, jitter=True), st.integers(0, 1000))
-def test_no_response_exceeds_the_nonpreemptive_bound(tasks: list[T], seed: int) -> None:
-    """Dense time: a less urgent job that began just before holds the core for all of its C (Davis et al. 2007)."""
-    trace = simulate(describe(tasks), policy="fp", preemptive=False, horizon_ms=300, seed=seed)
-    assert not any(job.preemptions for job in trace.jobs)
-    ours = analysis.nonpreemptive_response_times(parameters_of(describe(tasks)))
-    for place, seen_ns in trace.max_response_ns.items():
-        bound_ns = ours[place]
-        assert bound_ns is not None
-        assert seen_ns <= bound_ns
+# -- what no law is about
 
 
 def test_blocking_is_approached_in_dense_time() -> None:
@@ -184,41 +118,6 @@ def test_blocking_is_approached_in_dense_time() -> None:
     assert trace.max_response_ns[1] == (bound_ns[1] or 0) - 1 == 75 * NS_PER_MS - 1
 
 
-# -- EDF
-
-
-@given(sets(deadlines="constrained", overload=True))
-def test_edf_misses_iff_an_interval_is_overloaded(tasks: list[T]) -> None:
-    """One core, preemptive, no overhead, strictly periodic, synchronous, D <= T, C each time.
-
-    EDF misses within two hyperperiods iff the processor-demand test fails, and first at the end of the interval found
-    (Baruah, Rosier & Howell 1990).
-    """
-    horizon = 2 * lcm(*(task.period for task in tasks))
-    overloaded = next((t for t in range(horizon + 1) if demand(tasks, t) > t), None)
-    trace = simulate(describe(tasks), policy="edf", horizon_ms=horizon)
-    assert first_miss_ms(trace) == overloaded
-    certificate = analysis.first_overload(parameters_of(describe(tasks)))
-    late = load_fits(tasks) or overloaded is not None  # a small overload shows after the horizon
-    assert not late or (None if certificate is None else certificate.interval_ns // NS_PER_MS) == overloaded
-
-
-@given(sets(deadlines="late", offsets=True))
-def test_edf_uses_the_whole_core(tasks: list[T]) -> None:
-    """D >= T, U <= 1, any offsets: no miss (Liu & Layland 1973, theorem 7)."""
-    assert load_fits(tasks)
-    horizon = max(task.offset for task in tasks) + 2 * lcm(*(task.period for task in tasks))
-    assert not simulate(describe(tasks), policy="edf", horizon_ms=horizon).misses
-
-
-@given(sets(offsets=True, jitter=True, overload=True), st.integers(0, 1000))
-def test_edf_meets_all_deadlines_where_no_interval_is_overloaded(tasks: list[T], seed: int) -> None:
-    """Offsets, jitter (D - J in the demand), less execution: the processor-demand test is sufficient."""
-    if analysis.qpa(parameters_of(describe(tasks))) is None:
-        assert not simulate(describe(tasks), policy="edf", horizon_ms=300, seed=seed).misses
-        assert not simulate(describe(tasks), policy="edf", horizon_ms=300, seed=seed, execution=ANYTHING).misses
-
-
 class LastReleased(Policy):
     """A policy of no merit: the latest release first."""
 
@@ -227,13 +126,13 @@ class LastReleased(Policy):
 
 
 @given(
-    sets(deadlines="constrained", offsets=True, jitter=True),
+    sets("FP", deadlines="constrained", **SHIFTED),
     st.sampled_from(["fp", "rm", "dm", LastReleased]),
     st.booleans(),
     st.integers(0, 1000),
 )
-def test_edf_is_optimal(tasks: list[T], other: Any, preemptive: bool, seed: int) -> None:
+def test_edf_is_optimal(taskset: TaskSet, other: Any, preemptive: bool, seed: int) -> None:
     """If any other policy meets all deadlines of a set on one core, EDF does (Dertouzos 1974)."""
     options = {"horizon_ms": 240, "seed": seed}
-    if not simulate(describe(tasks), policy=other, preemptive=preemptive, **options).misses:
-        assert not simulate(describe(tasks), policy="edf", **options).misses
+    if not simulate(taskset, policy=other, preemptive=preemptive, **options).misses:
+        assert not simulate(taskset, policy="edf", **options).misses

@@ -144,10 +144,11 @@ def jobs_in_order(_taskset: TaskSet, trace: Trace, tolerance: Tolerance) -> Iter
     Lehoczky, RTSS 1990 (jobs of a task run in the order of their arrivals); a board has one instance of a
     task at a time (`meta present`, wire-protocol 6.2 to 6.5). Any policy, any number of cores.
     """
+    ends_untold = tolerance.ends_untold or not trace.capabilities.outcomes
     for task_id, jobs in by_task(trace).items():
         ordered = sorted((job for job in jobs if job.outcome is not EventType.NOT_SCHEDULED), key=lambda job: job.index)
         for earlier, later in pairwise(ordered):
-            if later.start_ns is None or (earlier.finish_ns is None and tolerance.ends_untold):
+            if later.start_ns is None or (earlier.finish_ns is None and ends_untold):
                 continue
             if earlier.finish_ns is None or later.start_ns < earlier.finish_ns - tolerance.resolution_ns:
                 end = "never" if earlier.finish_ns is None else f"at {format_ms(earlier.finish_ns)} ms"

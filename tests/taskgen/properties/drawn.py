@@ -1,55 +1,32 @@
-"""Random task-sets for the laws: plain draws from a seed, small numbers, so that much happens soon."""
+"""Small task-sets for the laws: few milliseconds, few priorities, so that much happens soon."""
 
-import random
-from collections.abc import Iterator
 from typing import Any
 
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+
 from taskgen import TaskSet
+from taskgen import strategies as ts
 
-#: Everything that a set may have beside C, T and a priority or a deadline.
-EXTRAS = ("offset", "jitter", "criticaltime", "numberofjobs", "single", "deadline")
-PERIODS = (4, 5, 6, 8, 10, 12, 15, 20)
 HORIZON_MS = 60
+PERIODS = (4, 5, 6, 8, 10, 12, 15, 20)
+
+#: What a set may have beside C, T and a priority or a deadline.
+BARE: dict[str, Any] = {}
+SHIFTED: dict[str, Any] = {"max_offset": 12, "max_jitter": 20}
+MORTAL: dict[str, Any] = {"max_criticaltime": 20, "max_jobs": 5, "single_jobs": True}
+EXTRAS: dict[str, Any] = {**SHIFTED, **MORTAL, "max_arrivals": 5}
 
 
-def tasks(rng: random.Random, kind: str, extras: tuple[str, ...] = (), load: float = 1.0) -> list[dict[str, Any]]:
-    """Draw 1 to 5 tasks of a kind: fp, edf or mixed; about `load` of one core, extras with some probability."""
-    number = rng.randint(1, 5)
-    drawn = []
-    for place in range(number):
-        period = rng.choice(PERIODS)
-        share = rng.uniform(0.3, 1.7) * load / number
-        task: dict[str, Any] = {"id": place, "executiontime": max(1, round(period * share)), "period": period}
-        by_deadline = kind == "edf" or (kind == "mixed" and rng.random() < 0.5)
-        if by_deadline:
-            task["deadline"] = rng.choice([period, period, rng.randint(period // 2, 2 * period)])
-        else:
-            task["priority"] = rng.choice([place, rng.randint(0, 3)])
-        drawn.append(task | _extras(rng, task, extras))
-    rng.shuffle(drawn)
-    return drawn
+def sets(kind: Any, load: float = 1, **extras: Any) -> st.SearchStrategy[TaskSet]:
+    """Draw 1 to 5 tasks of a kind, FP, EDF or mixed, with a utilization up to `load`; nothing is bound to a core."""
+    options: dict[str, Any] = {"deadlines": "implicit" if kind == "FP" else "arbitrary", **extras}
+    return ts.tasksets(
+        policy=kind, periods=PERIODS, max_priority=4, max_utilization=load, migration="global", **options
+    )
 
 
-def _extras(rng: random.Random, task: dict[str, Any], extras: tuple[str, ...]) -> dict[str, Any]:
-    period = task["period"]
-    values = {
-        "offset": rng.randint(0, 12),
-        "jitter": rng.randint(0, period),
-        "criticaltime": rng.randint(1, period),
-        "numberofjobs": rng.randint(1, 5),
-        "period": 0,
-        "deadline": rng.randint(period // 2, 2 * period),
-    }
-    chosen = {name for name in extras if rng.random() < 0.3}
-    if "single" in chosen:
-        chosen = chosen - {"single", "numberofjobs"} | {"period"}
-    if "deadline" in chosen and "priority" in task:
-        chosen.discard("deadline")  # it would be scheduled by its deadline
-    return {name: values[name] for name in values if name in chosen}
-
-
-def sets(seed: int, number: int, kind: str, *, extras: tuple[str, ...] = (), load: float = 1.0) -> Iterator[TaskSet]:
-    """Yield sets that depend on the seed alone."""
-    rng = random.Random(f"{seed} {kind} {extras}")
-    for _ in range(number):
-        yield TaskSet(tasks(rng, kind, extras, load))
+def nightly(config: pytest.Config) -> settings:
+    """Return how deep a nightly run goes: the profile taskgen-nightly, unless `--hypothesis-profile` names another."""
+    return settings.get_profile(config.getoption("--hypothesis-profile", None) or "taskgen-nightly")

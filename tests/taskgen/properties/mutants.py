@@ -1,8 +1,9 @@
 """Broken schedulers and life cycles, each a few lines, and the law that has to notice."""
 
 import random
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from sim import Job, Policy, SimSession
@@ -166,12 +167,12 @@ class Mutant(NamedTuple):
     law: str
     broken: Callable[[], Session]
     claims: dict[str, Any]  #: what it says of itself: the options of the simulator that it pretends to be
-    kind: str = "fp"
-    extras: tuple[str, ...] = ()
+    kind: str = "FP"
+    extras: Mapping[str, int] = MappingProxyType({})
     load: float = 1.0
 
 
-def by_policy(law: str, policy: type[Policy], claims: dict[str, Any], kind: str = "fp", **how: Any) -> Mutant:
+def by_policy(law: str, policy: type[Policy], claims: dict[str, Any], kind: str = "FP", **how: Any) -> Mutant:
     options = {**claims, "policy": policy}
     return Mutant(policy.__name__, law, lambda: SimSession(**options), claims, kind, **how)
 
@@ -216,28 +217,28 @@ MUTANTS = (
     by_policy("rate_monotonic_response", LongestPeriodFirst, {"policy": "rm"}),
     by_policy("nonpreemptive_rate_monotonic_order", LongestPeriodFirst, {"policy": "rm", **STUBBORN}),
     by_policy("nonpreemptive_rate_monotonic_response", LongestPeriodFirst, {"policy": "rm", **STUBBORN}),
-    by_policy("deadline_monotonic_order", LongestDeadlineFirst, {"policy": "dm"}, "edf"),
-    by_policy("deadline_monotonic_response", LongestDeadlineFirst, {"policy": "dm"}, "edf"),
-    by_policy("nonpreemptive_deadline_monotonic_order", LongestDeadlineFirst, {"policy": "dm", **STUBBORN}, "edf"),
-    by_policy("nonpreemptive_deadline_monotonic_response", LongestDeadlineFirst, {"policy": "dm", **STUBBORN}, "edf"),
+    by_policy("deadline_monotonic_order", LongestDeadlineFirst, {"policy": "dm"}, "EDF"),
+    by_policy("deadline_monotonic_response", LongestDeadlineFirst, {"policy": "dm"}, "EDF"),
+    by_policy("nonpreemptive_deadline_monotonic_order", LongestDeadlineFirst, {"policy": "dm", **STUBBORN}, "EDF"),
+    by_policy("nonpreemptive_deadline_monotonic_response", LongestDeadlineFirst, {"policy": "dm", **STUBBORN}, "EDF"),
     # tie unstable
     by_policy("fixed_priority_ties", NewestOfEquals, FP),
-    by_policy("edf_ties", NewestOfEqualDeadlines, EDF, "edf"),
+    by_policy("edf_ties", NewestOfEqualDeadlines, EDF, "EDF"),
     by_policy("mixed_ties", NewestOfEqualsInBand, MIXED, "mixed"),
     # non-preemptive
     Mutant("NonPreemptive", "fixed_priority_order", lambda: SimSession(policy="fp", preemptive=False), FP),
     Mutant("NonPreemptive", "fixed_priority_response", lambda: SimSession(policy="fp", preemptive=False), FP),
     Mutant("NonPreemptive", "less_execution", lambda: SimSession(policy="fp", preemptive=False), FP),
-    Mutant("NonPreemptive", "edf_demand", lambda: SimSession(policy="edf", preemptive=False), EDF, "edf", (), 0.8),
+    Mutant("NonPreemptive", "edf_demand", lambda: SimSession(policy="edf", preemptive=False), EDF, "EDF", load=0.8),
     Mutant("Preemptive", "nonpreemptive_fixed_priority_order", lambda: SimSession(policy="fp"), {**FP, **STUBBORN}),
     # EDF by other deadlines
-    by_policy("edf_order", RelativeDeadline, EDF, "edf"),
-    by_policy("edf_order", DeadlineFromStart, EDF, "edf"),
-    by_policy("edf_order", RelativeDeadline, {**EDF, **GLOBAL}, "edf", load=2.0),
-    by_policy("nonpreemptive_edf_order", DeadlineFromStart, {**EDF, **STUBBORN}, "edf"),
-    by_policy("edf_full_utilization", LongestDeadlineFirst, EDF, "edf", load=0.8),
-    by_policy("edf_demand", RelativeDeadline, EDF, "edf", load=0.9),
-    by_policy("edf_overload", RelativeDeadline, EDF, "edf", load=1.3),
+    by_policy("edf_order", RelativeDeadline, EDF, "EDF"),
+    by_policy("edf_order", DeadlineFromStart, EDF, "EDF"),
+    by_policy("edf_order", RelativeDeadline, {**EDF, **GLOBAL}, "EDF", load=2.0),
+    by_policy("nonpreemptive_edf_order", DeadlineFromStart, {**EDF, **STUBBORN}, "EDF"),
+    by_policy("edf_full_utilization", LongestDeadlineFirst, EDF, "EDF", load=0.8),
+    by_policy("edf_demand", RelativeDeadline, EDF, "EDF", load=0.9),
+    by_policy("edf_overload", RelativeDeadline, EDF, "EDF", load=1.3),
     # bands
     by_policy("mixed_order", OneBand, MIXED, "mixed"),
     by_policy("mixed_order", StubbornBackground, MIXED, "mixed"),
@@ -246,8 +247,8 @@ MUTANTS = (
     # what less urgent tasks do, and what gets better
     by_policy("independence", Aging, FP),
     by_policy("less_execution", Aging, FP),
-    by_policy("longer_periods", RareFirst, EDF, "edf", load=0.8),
-    by_policy("longer_deadlines", ShortCounter, EDF, "edf", load=0.8),
+    by_policy("longer_periods", RareFirst, EDF, "EDF", load=0.8),
+    by_policy("longer_deadlines", ShortCounter, EDF, "EDF", load=0.8),
     by_policy("determinism", Moody, FP),
     # idle while a job is ready
     by_session("work_conservation", "thief", robbed, FP),
@@ -258,18 +259,18 @@ MUTANTS = (
     by_session("executes_wcet", "C - 1", lambda **options: Executes(-1, **options), FP, load=2.0),
     by_session("critical_instant", "C - 1", lambda **options: Executes(-1, **options), FP, load=0.7),
     by_session("exit_means_completed", "C - 1", lambda **options: Executes(-1, **options), FP, load=2.0),
-    by_session("edf_overload", "C - 1", lambda **options: Executes(-1, **options), EDF, kind="edf", load=1.3),
-    by_session("edf_full_utilization", "C + 1", lambda **options: Executes(1, **options), EDF, kind="edf"),
+    by_session("edf_overload", "C - 1", lambda **options: Executes(-1, **options), EDF, kind="EDF", load=1.3),
+    by_session("edf_full_utilization", "C + 1", lambda **options: Executes(1, **options), EDF, kind="EDF"),
     # timers
     by_plan("release_separation", "late timer", lambda task: {"period_ns": task.period_ns + NS_PER_MS}),
     by_plan("release_separation", "early timer", lambda task: {"period_ns": task.period_ns - NS_PER_MS}),
-    by_plan("release_separation", "no offset", lambda task: {"offset_ns": 0}, extras=("offset",)),
+    by_plan("release_separation", "no offset", lambda task: {"offset_ns": 0}, extras={"max_offset": 12}),
     by_plan("release_separation", "late by jitter", lambda task: {"jitter_ns": 1}),
     # jobs
-    by_plan("job_counts", "one job too many", limited_by(1), extras=("numberofjobs",)),
-    by_plan("job_counts", "one job too few", limited_by(-1), extras=("numberofjobs",)),
+    by_plan("job_counts", "one job too many", limited_by(1), extras={"max_jobs": 5}),
+    by_plan("job_counts", "one job too few", limited_by(-1), extras={"max_jobs": 5}),
     by_stream("job_counts", distort.last_job_lost),
-    by_stream("job_counts", distort.never_done, extras=("numberofjobs",)),
+    by_stream("job_counts", distort.never_done, extras={"max_jobs": 5}),
     by_stream("event_stream", distort.job_lost),
     by_stream("event_stream", distort.double_exit),
     by_stream("event_stream", distort.wrong_index),
@@ -281,9 +282,9 @@ MUTANTS = (
     by_stream("jobs_in_order", distort.last_in_first_out),
     by_stream("exit_means_completed", distort.cut_jobs_exit),
     # kills
-    by_plan("kill_at_criticaltime", "kill ignored", lambda _: {"critical_ns": None}, extras=("criticaltime",)),
-    by_plan("kill_at_criticaltime", "kill late", killed_by(1), extras=("criticaltime",)),
-    by_plan("kill_at_criticaltime", "kill early", killed_by(-1), extras=("criticaltime",)),
+    by_plan("kill_at_criticaltime", "kill ignored", lambda _: {"critical_ns": None}, extras={"max_criticaltime": 20}),
+    by_plan("kill_at_criticaltime", "kill late", killed_by(1), extras={"max_criticaltime": 20}),
+    by_plan("kill_at_criticaltime", "kill early", killed_by(-1), extras={"max_criticaltime": 20}),
     # misses
     by_stream("misses_told", distort.misses_untold, load=1.3),
     by_stream("misses_told", distort.misses_from_start, load=1.3),

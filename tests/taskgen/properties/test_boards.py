@@ -1,21 +1,25 @@
 """The laws about events through the socket: nothing on a correct board, and something where the stream is wrong."""
 
-import random
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import hil.board
 from hil.session import TaskloaderSession
 from sim import SimSession
 from taskgen import TaskSet
+from taskgen import strategies as ts
+from taskgen.blocks import hey
 from taskgen.dialect.boards import BOARDS
 from taskgen.optimizations.fairness import Fairness
-from taskgen.session import Target
+from taskgen.session import Capabilities, Target
 from taskgen.testing.properties import BOARD_TOLERANCES, LAWS, PROPERTIES, Scheduling, Tolerance
 from taskgen.testing.runs import Executed, check, execute
 from tests.taskgen.properties import distortions as distort
+from tests.taskgen.properties.drawn import nightly
 from tests.taskgen.properties.mutants import distorted
 
 HORIZON_MS = 4000
@@ -27,26 +31,20 @@ EVENT_LAWS = {
 }  # fmt: skip
 
 
-def drawn(rng: random.Random, generation: str) -> TaskSet:
-    """Draw 1 to 4 tasks: some too long for their period, some that are killed."""
-    row = BOARDS[generation]
-    tasks = []
-    for number in range(rng.randint(1, 4)):
-        period = rng.choice([300, 400, 500, 1000, 1700])
-        task: dict[str, Any] = {"id": number, "pkg": "hey", "period": period}
-        task["executiontime"] = rng.choice([rng.randint(1, 60), rng.randint(1, period)])
-        if rng.random() < 0.7:
-            task["numberofjobs"] = rng.randint(1, 4)
-        if row.edf != "none" and rng.random() < 0.5:
-            task["deadline"] = period
-        else:
-            task["priority"] = rng.randint(1, 127)
-        if rng.random() < 0.5:
-            task["criticaltime"] = rng.choice([60, 100, 300, 450, 1500])
-        if row.offsets != "ignored":
-            task["offset"] = rng.choice([0, 0, 130, 700])
-        tasks.append(task)
-    return TaskSet(tasks)
+def drawn(capabilities: Capabilities) -> st.SearchStrategy[TaskSet]:
+    """Draw 1 to 4 tasks: some too long for their period, some that are killed, some with few jobs."""
+    block = st.fixed_dictionaries(
+        {key: st.just(value) for key, value in hey.HelloWorld.items()}, optional={"numberofjobs": st.integers(1, 4)}
+    )
+    return ts.tasksets(
+        n=4, policy="mixed" if "mixed" in capabilities.policies else "FP", max_utilization=None, max_period=20,
+        max_offset=8, max_criticaltime=20, single_jobs=True, block=block, capabilities=capabilities,
+    ).map(_below_the_loader)  # fmt: skip
+
+
+def _below_the_loader(taskset: TaskSet) -> TaskSet:
+    """A task of priority 0 has the level of the loader (wire-protocol 7.2), which then is later than any tolerance."""
+    return TaskSet({**task, **({"priority": 1} if task.get("priority") == 0 else {})} for task in taskset)
 
 
 def broken_laws(taskset: TaskSet, trace: Executed, tolerance: Tolerance) -> dict[str, str]:
@@ -59,17 +57,33 @@ def broken_laws(taskset: TaskSet, trace: Executed, tolerance: Tolerance) -> dict
     return {name: str(violations[0]) for name, violations in judged.items() if violations}
 
 
+def search(generation: str, depth: settings) -> None:
+    """Search for a set with which a simulated life cycle breaks a law; a third of them is run with admission."""
+    session = SimSession(profile=generation)
+    admissions = [None, None, Fairness()] if session.capabilities.admission else [None]
+
+    @depth
+    @given(drawn(session.capabilities), st.sampled_from(admissions), st.sampled_from([HORIZON_MS, None]))
+    def no_law_is_broken(taskset: TaskSet, admission: Fairness | None, horizon_ms: int | None) -> None:
+        whole = all(task.get("numberofjobs") or not task["period"] for task in taskset)
+        trace = execute(session, taskset, horizon_ms=horizon_ms if whole else HORIZON_MS, admission=admission)
+        assert broken_laws(taskset, trace, BOARD_TOLERANCES[generation]) == {}
+
+    no_law_is_broken()
+
+
 @pytest.mark.parametrize("generation", BOARDS)
 def test_a_correct_life_cycle_breaks_no_law(generation: str) -> None:
-    """Simulated, so that a hundred sets take a second."""
-    rng = random.Random(generation)
-    session = SimSession(profile=generation)
-    for number in range(100):
-        taskset = drawn(rng, generation)
-        admission = Fairness() if session.capabilities.admission and number % 3 == 0 else None
-        horizon_ms = rng.choice([HORIZON_MS, None if all("numberofjobs" in task for task in taskset) else HORIZON_MS])
-        trace = execute(session, taskset, horizon_ms=horizon_ms, admission=admission)
-        assert broken_laws(taskset, trace, BOARD_TOLERANCES[generation]) == {}
+    """Simulated, so that many sets take a second."""
+    search(generation, settings(max_examples=60, deadline=None))
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("generation", BOARDS)
+def test_a_correct_life_cycle_breaks_no_law_however_long_one_looks(
+    generation: str, pytestconfig: pytest.Config
+) -> None:
+    search(generation, nightly(pytestconfig))
 
 
 def test_a_task_alone_on_a_board_is_punctual() -> None:
@@ -88,7 +102,7 @@ def test_a_task_alone_on_a_board_is_punctual() -> None:
 # -- through the socket
 
 
-@pytest.fixture(scope="module", params=["G3b", "G4"])
+@pytest.fixture(scope="module", params=BOARDS)
 def boards(request: pytest.FixtureRequest) -> Iterator[hil.board.Boards]:
     with hil.board.serve(generation=request.param, speed="max") as boards:
         yield boards
@@ -109,18 +123,41 @@ def fresh(boards: hil.board.Boards) -> Target:
     return Target(target.session, target.address, {**target.options, "quiet_ms": 20})
 
 
-def test_a_correct_board_breaks_no_law(boards: hil.board.Boards) -> None:
-    generation = boards.targets[0].options["dialect"]
-    rng = random.Random(7)
-    for _ in range(8):
+def search_through_the_socket(boards: hil.board.Boards, depth: settings, horizon_ms: int) -> None:
+    with TaskloaderSession.open(fresh(boards)) as session:
+        sets = drawn(session.capabilities)
+
+    @depth
+    @given(sets)
+    def no_law_is_broken(taskset: TaskSet) -> None:
         board = fresh(boards)
-        taskset = drawn(rng, generation)
         with TaskloaderSession.open(board) as session:
-            trace = execute(session, taskset, horizon_ms=HORIZON_MS)
+            trace = execute(session, taskset, horizon_ms=horizon_ms)
         assert broken_laws(taskset, trace, Tolerance.of(board.options)) == {}
 
+    no_law_is_broken()
 
-def hey(number: int, **attributes: Any) -> dict[str, Any]:
+
+#: Boards that push each ending, so that a run is over as soon as it is; elsewhere it takes its time, however fast the
+#: clock of the board runs.
+QUICK = {"G3b", "G4"}
+
+
+def test_a_correct_board_breaks_no_law(boards: hil.board.Boards) -> None:
+    quick = boards.targets[0].options["dialect"] in QUICK
+    examples, horizon_ms = (10, HORIZON_MS) if quick else (3, 1500)
+    search_through_the_socket(boards, settings(max_examples=examples, deadline=None), horizon_ms)
+
+
+@pytest.mark.nightly
+def test_a_correct_board_breaks_no_law_however_long_one_looks(
+    boards: hil.board.Boards, pytestconfig: pytest.Config
+) -> None:
+    deep = nightly(pytestconfig)
+    search_through_the_socket(boards, settings(deep, max_examples=-(-deep.max_examples // 20)), HORIZON_MS)
+
+
+def program(number: int, **attributes: Any) -> dict[str, Any]:
     return {"id": number, "pkg": "hey", "executiontime": 40, "period": 500, "priority": 1 + number, **attributes}
 
 
@@ -132,18 +169,21 @@ class Wrong(NamedTuple):
     tasks: list[dict[str, Any]]
 
 
-SHORT = [hey(0, numberofjobs=3)]
-ENDLESS = [hey(0), hey(1, executiontime=300, period=1700)]
-KILLED = [hey(0, executiontime=400, criticaltime=200, numberofjobs=3)]
-TOO_LONG = [hey(0, executiontime=900, period=400, numberofjobs=3)]
-REFUSED = [hey(0, executiontime=100, period=400, numberofjobs=2), hey(1, executiontime=350, period=400, numberofjobs=2)]
+SHORT = [program(0, numberofjobs=3)]
+ENDLESS = [program(0), program(1, executiontime=300, period=1700)]
+KILLED = [program(0, executiontime=400, criticaltime=200, numberofjobs=3)]
+TOO_LONG = [program(0, executiontime=900, period=400, numberofjobs=3)]
+REFUSED = [
+    program(0, executiontime=100, period=400, numberofjobs=2),
+    program(1, executiontime=350, period=400, numberofjobs=2),
+]
 
 WRONG = (
     Wrong(distort.double_exit, "event_stream", SHORT),
     Wrong(distort.wrong_index, "event_stream", SHORT),
     Wrong(distort.job_lost, "event_stream", SHORT),
     Wrong(distort.alive_after_the_end, "event_stream", SHORT),
-    Wrong(distort.cut_jobs_forgotten, "event_stream", [hey(0, executiontime=4500, period=5000)]),
+    Wrong(distort.cut_jobs_forgotten, "event_stream", [program(0, executiontime=4500, period=5000)]),
     Wrong(distort.last_job_lost, "job_counts", SHORT),
     Wrong(distort.never_done, "job_counts", SHORT),
     Wrong(distort.one_more, "job_counts", SHORT),

@@ -4,6 +4,7 @@ from collections.abc import Generator
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
 
 from sim import SimSession
 from taskgen import TaskSet
@@ -86,14 +87,15 @@ def test_a_run_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     "options", [{}, {"cores": 2, "migration": "global"}, {"overrun": "skip"}, {"preemptive": False}]
 )
-def test_jobs_without_events_are_the_same_jobs(options: dict[str, Any]) -> None:
+@given(taskset=sets("FP", **EXTRAS))
+@settings(max_examples=20)
+def test_jobs_without_events_are_the_same_jobs(options: dict[str, Any], taskset: TaskSet) -> None:
     session = SimSession(policy="fp", **options)
-    for taskset in sets(3, 20, "fp", extras=EXTRAS):
-        recorded = execute(session, taskset, horizon_ms=HORIZON_MS, reads="jobs")
-        traced = execute(session, taskset, horizon_ms=HORIZON_MS)
-        assert recorded.events == []
-        assert sorted(recorded.jobs) == sorted(traced.jobs)
-        assert (recorded.end_ns, recorded.whole) == (traced.end_ns, traced.whole)
+    recorded = execute(session, taskset, horizon_ms=HORIZON_MS, reads="jobs")
+    traced = execute(session, taskset, horizon_ms=HORIZON_MS)
+    assert recorded.events == []
+    assert sorted(recorded.jobs) == sorted(traced.jobs)
+    assert (recorded.end_ns, recorded.whole) == (traced.end_ns, traced.whole)
 
 
 def test_a_session_that_overrides_its_events_is_asked_for_them() -> None:

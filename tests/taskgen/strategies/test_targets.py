@@ -18,7 +18,8 @@ from taskgen.parameters import parameters_of
 from taskgen.session import Capabilities
 
 EVERYTHING: dict[str, Any] = {
-    "max_offset": 9, "max_jitter": 9, "max_jobs": 3, "max_criticaltime": 90, "max_utilization": None, "n": 60,
+    "max_offset": 9, "max_jitter": 9, "max_jobs": 3, "max_criticaltime": 90, "max_arrivals": 3, "single_jobs": True,
+    "max_utilization": None, "n": 60,
 }  # fmt: skip
 IDEAL = SimSession().capabilities
 ONCE = settings(database=None, deadline=None, derandomize=True)
@@ -35,7 +36,7 @@ def test_a_board_reads_each_set_that_is_for_it(data: st.DataObject, name: str, p
         return
     taskset = data.draw(ts.tasksets(**options))
     describe_all(parameters_of(taskset), BOARDS[name])  # raises what the board can't read
-    assert all(task["pkg"] == "hey" and task["period"] >= 100 for task in taskset)
+    assert all(task["pkg"] == "hey" and (task["period"] or 100) >= 100 for task in taskset)
     assert capabilities.job_limits or not any("numberofjobs" in task for task in taskset)
 
 
@@ -69,6 +70,7 @@ def test_what_migrates_is_bound_nowhere(taskset: TaskSet) -> None:
     [
         ({"offsets": False}, "offset"),
         ({"sporadic": False}, "jitter"),
+        ({"sporadic": False}, "arrivals"),
         ({"kill": False}, "criticaltime"),
         ({"job_limits": False}, "numberofjobs"),
     ],
