@@ -55,6 +55,10 @@ class Parameters:
         """The deadline that counts as missed: D, else T; None for a single job without deadline."""
         return self.deadline_ns or self.period_ns or None
 
+    def arrives(self, job: int) -> bool:
+        """Tell whether the description says when job k arrives; of more jobs than it has, a broken target may tell."""
+        return job >= 0 and (self.arrivals_ns is None or job < len(self.arrivals_ns))
+
     def arrival_ns(self, job: int) -> int:
         """Return the arrival a_k of job k."""
         if self.arrivals_ns is not None:

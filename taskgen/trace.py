@@ -178,7 +178,7 @@ class Trace:
     def _begin(self, task_id: int, index: int) -> _Record:
         task = self.tasks.get(task_id)
         arrival_ns = deadline_ns = None
-        if task is not None and self.capabilities.job_numbers == "releases":
+        if task is not None and self.capabilities.job_numbers == "releases" and task.arrives(index):
             arrival_ns = task.arrival_ns(index)
             relative_ns = task.effective_deadline_ns
             deadline_ns = None if relative_ns is None else arrival_ns + relative_ns

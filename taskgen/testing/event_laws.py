@@ -230,6 +230,8 @@ def released_at_arrival(run: Observed) -> None:
         if run.capabilities.job_numbers == "starts":
             released = released[:1]  # of the later ones, the number of the release is unknown
         for event in released:
+            if not task.arrives(event.job or 0):
+                raise AssertionError(f"a job is RELEASEd that the task doesn't have: {event}")
             arrival_ns = task.arrival_ns(event.job or 0)
             if event.time_ns != arrival_ns:
                 raise AssertionError(f"a job is RELEASEd at its arrival, {arrival_ns} ns: {event}")

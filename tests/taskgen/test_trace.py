@@ -56,6 +56,14 @@ def test_response_times_count_from_the_arrival_not_from_the_release() -> None:
     assert trace.response_times(0) == [4 * MS]
 
 
+def test_of_a_job_beyond_the_arrivals_nothing_is_known_but_what_was_told() -> None:
+    tasks = parameters_of([{"executiontime": 1, "period": 5, "arrivals": [0, 7]}])
+    trace = Trace(tasks)
+    trace.extend(Event(ms * MS, E.EXIT, 0, job, 0) for job, ms in enumerate((1, 8, 15)))
+    assert [job.arrival_ns for job in trace.jobs] == [0, 7 * MS, None]
+    assert trace.response_times(0) == [MS, MS]
+
+
 def test_a_killed_job_that_never_ran_has_no_start_and_no_response_time() -> None:
     trace = trace_of((0, E.RELEASE, 1, 0), (0, E.START, 1, 0), (3, E.EXIT_CRITICAL, 1, 0))
     (job,) = trace.jobs
