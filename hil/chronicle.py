@@ -8,7 +8,9 @@ What is older than our START is known by the board's clock, where an earlier doc
 and by what no run can have; see `Chronicle.feed`.
 
 Time zero is the first START stamp minus the time from release to START and that task's offset; until it is known events
-wait. At the horizon nothing is born any more, and what lives ends there with EXIT_EXTERNAL, whenever the board noticed.
+wait. If nothing starts, as where an optimiser denies each job, it is the stamp of the first refusal, minus the task's
+offset if that was a denied job (admission refuses at START): from there the horizon counts then. At the horizon nothing
+is born any more, and what lives ends there with EXIT_EXTERNAL, whenever the board noticed.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -101,7 +103,14 @@ class Chronicle:
     @property
     def born(self) -> bool:
         """Whether the board has said anything of this set: a START, or a refusal."""
-        return any(life.starts or life.done for life in self._lives.values())
+        return any(life.latest_ns is not None or life.done for life in self._lives.values())
+
+    @property
+    def rest_ns(self) -> int | None:
+        """How long the run goes on behind the latest stamp; None: time zero isn't known."""
+        if self._zero_ns is None or self._latest_ns is None:
+            return None
+        return self._zero_ns + self._horizon_ns - self._latest_ns
 
     @property
     def unborn(self) -> tuple[int, ...]:
@@ -251,16 +260,28 @@ class Chronicle:
     def _tell(self, instant_ns: int, kind: EventType, life: Life, job: int) -> Iterator[Event]:
         self._held.append((instant_ns, kind, life.task.id, job))
         if self._zero_ns is None:
-            if kind is not EventType.START:
+            if kind is EventType.START:
+                self._first_ns = instant_ns - self._row.create_ns
+                self._zero_ns = self._first_ns - life.task.offset_ns
+            elif instant_ns - self._stand_in_ns >= self._horizon_ns:
+                self._zero_ns = self._stand_in_ns
+            else:
                 return
-            self._first_ns = instant_ns - self._row.create_ns
-            self._zero_ns = self._first_ns - life.task.offset_ns
         yield from self._release()
 
+    @property
+    def _stand_in_ns(self) -> int:
+        """Time zero of a set that hasn't started: its first stamp, minus the offset if that is a denied release."""
+        instant_ns, _, task_id, _ = self._held[0]
+        life = self._lives[task_id]
+        return instant_ns - (life.task.offset_ns if life.can_be_denied else 0)
+
     def _release(self) -> Iterator[Event]:
+        if self._held and self._zero_ns is None:
+            self._zero_ns = self._stand_in_ns
         held, self._held = self._held, []
         for instant_ns, kind, task_id, job in held:
-            time_ns = 0 if self._zero_ns is None else max(0, instant_ns - self._zero_ns)
+            time_ns = max(0, instant_ns - (self._zero_ns or 0))
             yield from self._until_horizon(time_ns, kind, task_id, job)
 
     def _until_horizon(self, time_ns: int, kind: EventType, task_id: int, job: int) -> Iterator[Event]:

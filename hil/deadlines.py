@@ -9,6 +9,10 @@ from taskgen.units import NS_PER_MS
 
 #: What a board may take beside the jobs' own work to create and destroy one.
 _JOB_NS = 1000 * NS_PER_MS
+#: What creating and destroying one takes on the PandaBoard, at the system's level (wire-protocol 6.7).
+_INSTANCE_NS = 279 * NS_PER_MS
+#: Generations that destroy a job at its task's next release and say nothing (wire-protocol 6.4).
+_SILENT_OVERRUN = frozenset({"G3a"})
 #: A board's clock and ours may differ by this at the horizon of a run that is silent.
 _LATE_NS = 200 * NS_PER_MS
 
@@ -52,11 +56,18 @@ class Deadlines:
         silence_ns = longest_silence_ns(tasks, row) if row.pushes else None
         return cls(
             started_ns,
-            started_ns + busy_ns + run_ns + _LATE_NS,
+            started_ns + busy_ns + _first_release_ns(tasks, row) + run_ns + _LATE_NS,
             settings.reply_ns + busy_ns,
             None if silence_ns is None else max(settings.silence_ns, silence_ns),
             settings.quiet_ns,
         )
+
+    def extend(self, now_ns: int, rest_ns: int) -> None:
+        """Note that the horizon is `rest_ns` away now: a board's first job may begin later than its START.
+
+        It does where releases are denied or come a period late; what was denied is told with the first job's end.
+        """
+        self.horizon_ns = max(self.horizon_ns, now_ns + rest_ns + _LATE_NS)
 
     def first(self, heard_ns: int, *, starting: bool) -> tuple[int, str]:
         """Return the next deadline, and what it is for; `starting`: START hasn't returned."""
@@ -86,12 +97,13 @@ def longest_silence_ns(tasks: Sequence[Parameters], row: BoardRow) -> int | None
     """Return the longest time in which a board pushes nothing; None: nobody knows.
 
     That is so where nobody knows how long jobs live, and where the optimiser may deny a task all of its jobs: a denial
-    is logged, but never pushed (wire-protocol 3.4), so a board that denies looks like one that is dead.
+    is logged, but never pushed (wire-protocol 3.4), so a board that denies looks like one that is dead. So does G3a while
+    it destroys late jobs, one after the other, at the next release of their task.
 
     Each task has one job at a time, so when a processor has done the work of all, one of them has ended. Before that it
     may wait for offsets, and twice for a period, since there are boards that start at every second tick.
     """
-    if any(can_be_denied(task, row) for task in tasks):
+    if any(can_be_denied(task, row) or _can_vanish(task, tasks, row) for task in tasks):
         return None
     lives = [_life_ns(task, row) for task in tasks]
     known = [life for life in lives if life is not None]
@@ -107,12 +119,29 @@ def can_be_denied(task: Parameters, row: BoardRow) -> bool:
     return is_edf and row.optimiser == "job"
 
 
+def _can_vanish(task: Parameters, tasks: Sequence[Parameters], row: BoardRow) -> bool:
+    """Return whether a job may be alive at its task's next release, where that ends it without an event (6.4)."""
+    if row.name not in _SILENT_OVERRUN or not task.period_ns or task.jobs == 1:
+        return False
+    work_ns = 0
+    for other in tasks:
+        jobs = -(-task.period_ns // other.period_ns) if other.period_ns else 1
+        work_ns += jobs * ((other.wcet_ns or 0) + _INSTANCE_NS)
+    return work_ns >= task.period_ns
+
+
 def _life_ns(task: Parameters, row: BoardRow) -> int | None:
     """Return the work of a job, or when it is killed at the latest."""
     bounds = [task.wcet_ns, task.critical_ns]
     if row.destruction == "tick":
         bounds.append(task.period_ns or None)
     return min((bound for bound in bounds if bound is not None), default=None)
+
+
+def _first_release_ns(tasks: Sequence[Parameters], row: BoardRow) -> int:
+    """Return how long after START a first job may be released: G1o releases a limited task a period late."""
+    late = row.jobs_limit == "odd"
+    return max((task.period_ns for task in tasks if task.jobs), default=0) if late else 0
 
 
 def start_ns(tasks: Sequence[Parameters], row: BoardRow, query_ns: int = 0) -> int:

@@ -18,10 +18,11 @@ from taskgen.units import NS_PER_MS
 
 #: What a session on G1 or G1o doesn't know.
 LOSSES = (
-    "a job that was destroyed between two samples ends without an event: its outcome is None",
+    "a job that was destroyed between two samples, or has a hundred newer threads, ends without an event: outcome None",
     "a job that may have been killed at its criticaltime ends without an event, too",
     "a job that ended with an error looks like one that completed: EXIT",
-    "a job that was born and destroyed between two samples isn't seen, and isn't counted",
+    "a job that was born and destroyed between two samples isn't seen, isn't counted, and is no time zero",
+    "a creation that other jobs' ends hold up is taken to be as long as any other: its START is told too early",
     "refusals by admission are silent: such a task has no events",
     "OUT_OF_QUOTA and JOBS_DONE aren't told",
 )

@@ -1,7 +1,8 @@
 """One run of a task-set on a board, from CLEAR to CLEAR, as a generator of its events.
 
     CLEAR, if the last client may have left something     and a barrier: until the board is quiet (hazard 19)
-    SEND_BINARIES, OPTIMIZE, SEND_DESCS                   only what this board doesn't have, knows, or was asked for
+    SEND_BINARIES, OPTIMIZE, SEND_DESCS                   only what this board doesn't have, knows, or was asked for;
+                                                          the first one last, if a claim of what it has is to be judged
     START                                                 events follow: pushed, or polled for
     STOP if jobs may run, CLEAR                           late events are collected, and a barrier again
 
@@ -10,9 +11,9 @@ What proves that the command loop is idle again is another thing on each generat
 
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 
-from hil.binaries import Boot, Program
+from hil.binaries import Boot
+from hil.boots import told_ms
 from hil.chronicle import Chronicle, newest
 from hil.connection import Arrival, Link
 from hil.deadlines import OVERDUE, Deadlines, Settings
@@ -28,33 +29,20 @@ from hil.messages import (
     GetLive,
     GetProfile,
     GoSend,
-    Optimize,
     SendBinaries,
-    SendDescriptions,
     Start,
     Stop,
 )
+from hil.order import Order
 from taskgen.dialect.boards import BoardRow
-from taskgen.errors import TargetLost
+from taskgen.errors import TargetLost, UsageError
 from taskgen.events import Event
-from taskgen.session import Plan
 from taskgen.units import NS_PER_MS, format_ms
 
 #: What a board without events takes per task until its first job is there.
 _BIRTH_NS = 100 * NS_PER_MS
 #: How often a board is asked for an empty log.
 _QUESTIONS = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """A plan, as it is sent."""
-
-    plan: Plan
-    descriptions: SendDescriptions
-    optimize: Optimize | None
-    programs: tuple[Program, ...]
-    query_ns: int = 0  #: one turn of an optimiser that blocks START
 
 
 class Run:
@@ -132,6 +120,7 @@ class Run:
 
     def _begin(self) -> Chronicle:
         """Send all that the set needs, then START."""
+        described = self._judge_claim()
         self._upload()
         while (arrival := self._link.receive(self._link.now())) is not None:
             self._hear(arrival)  # came before START
@@ -140,10 +129,28 @@ class Run:
         if self._question is GetLive:
             self._derivation = Derivation(self._plan.tasks, self._row, self.threads)
         if not self._plan.stopped():
-            goal = [] if self._order.optimize is None else [self._order.optimize]
-            self._link.send(*goal, self._order.descriptions, Start(), *self._echo())
+            self._link.send(*(() if described else self._order.description), Start(), *self._echo())
             self._started_ns = self._link.now()
         return self._chronicle
+
+    def _judge_claim(self) -> bool:
+        """Let the board's clock tell which programs it has, if that isn't sure; return whether it has the descriptions.
+
+        Raises:
+            UsageError: it has other content of a program.
+        """
+        if self._plan.stopped() or not self._boot.asks(self._order.programs):
+            return False
+        self._link.send(*self._order.description, GetLive())
+        self._await(Document, self._row.admission_ns + self._settings.reply_ns, "SEND_DESCS", root="live")
+        self._boot.learn(None if self.threads is None else told_ms(self.threads, self._plan.tasks), self._link.heard_ns)
+        try:
+            self._boot.missing(self._order.programs)
+        except UsageError:
+            self._clear()
+            self.clean = self.usable = True
+            raise
+        return True
 
     def _upload(self) -> None:
         """Send the programs that the board doesn't have, each announced alone: of one that doesn't come boards die."""
@@ -174,7 +181,10 @@ class Run:
             deadline_ns, reason = deadlines.first(self._link.heard_ns, starting=self._echoes > 0)
             arrival = self._link.receive(deadline_ns)
             if arrival is not None:
+                begun = chronicle.rest_ns is not None
                 yield from self._hear(arrival)
+                if not begun and (rest_ns := chronicle.rest_ns) is not None:
+                    deadlines.extend(arrival.time_ns, rest_ns)
                 if self._is_last(chronicle, arrival):
                     return
             elif self._link.now() < deadline_ns:
@@ -185,6 +195,14 @@ class Run:
                 raise self._silent(OVERDUE[reason])
             else:
                 return
+
+    def remember(self, *, lost: bool) -> None:
+        """Hand on what was heard of the board's clock, and whether the board was lost; to be called afterwards."""
+        chronicle, self._chronicle = self._chronicle, None
+        if chronicle is not None and chronicle.heard is not None:
+            self._boot.hear(*chronicle.heard, self._order.programs)
+        if lost:
+            self._boot.doubt(self._order.programs)
 
     def _is_last(self, chronicle: Chronicle, arrival: Arrival) -> bool:
         """Whether nothing is to be waited for behind this message."""
@@ -277,7 +295,6 @@ class Run:
         expected_ns = sum(task.offset_ns for task in tasks) + self._row.start_ns + self._settings.reply_ns
         if chronicle.born or not self._row.pushes or horizon_ns < expected_ns:
             return
-        self._boot.forget()
         raise self._link.lost(
             f"no task started within {format_ms(horizon_ns)} ms: does the board have the programs"
             f" {', '.join(sorted({str(task.attributes.get('pkg', '')) for task in tasks}))!r:.80}?"
@@ -357,12 +374,14 @@ class Run:
         return error
 
     def _drain(self, wait_ns: int, tail: list[Event]) -> None:
-        """Listen for a while; append the events that came."""
+        """Listen for a while, and on until it is quiet, as long as an answer may take; append the events that came."""
         deadline_ns = self._link.now() + wait_ns
+        latest_ns = deadline_ns + self._settings.reply_ns
         while self._link.now() < deadline_ns:
             arrival = self._link.receive(deadline_ns)
             if arrival is not None:
                 tail += self._hear(arrival)
+                deadline_ns = min(max(deadline_ns, arrival.time_ns + self._settings.quiet_ns), latest_ns)
 
     def _knows(self, message: str) -> bool:
         return message in self._row.messages

@@ -19,7 +19,8 @@ from hil.detect import DOUBT_NS, detect, only
 from hil.documents import DocumentError
 from hil.documents import taskset as documents
 from hil.messages import Binary, Clear, Document, FromClient, GetLive, Optimize, SendDescriptions, Stop
-from hil.run import Order, Run
+from hil.order import Order
+from hil.run import Run
 from hil.wirelog import WireLog
 from taskgen import addresses, in_use
 from taskgen.addresses import DEFAULT_PORT, Address
@@ -274,13 +275,14 @@ class TaskloaderSession(Session):
         if link is None:
             return
         run = self._run = Run(link, order, self._boot, self._settings, clean=self._clean, before=self._threads)
-        self._clean = False
+        self._clean = lost = False
         try:
             yield from run.events()
         except TargetLost:
-            self._boot.forget()
+            lost = not self._closed  # else the board is well
             raise
         finally:
+            run.remember(lost=lost)
             self._clean, self._threads = run.clean, run.threads
             if run.usable:
                 link.rest()

@@ -29,6 +29,9 @@ from taskgen.errors import InputError, UsageError
 VERSION = 1
 #: Bytes per line.
 _PIECE = 1 << 15
+#: The files that this process has begun to write, and those of which it has told that they end.
+_begun: set[Path] = set()
+_ended: set[Path] = set()
 #: Longer lines aren't ours.
 _MAX_LINE = 2 * _PIECE + 100
 _DATA = re.compile(r"([0-9a-f]{6}) ([0-9]{1,20}) ([<>]) ((?:[0-9a-f]{2})*)")
@@ -37,8 +40,8 @@ _DATA = re.compile(r"([0-9a-f]{6}) ([0-9]{1,20}) ([<>]) ((?:[0-9a-f]{2})*)")
 class WireLog:
     """Appends what travels on one connection to a file, from any thread.
 
-    A file that can't be written later on (the disk is full) is told once on stderr and the log ends there: that is
-    neither the board's fault nor a reason to break off a run.
+    A file that can't be written later on (the disk is full), also by later connections, is told once on stderr and the
+    log ends there: that is neither the board's fault nor a reason to break off a run.
 
     Raises:
         UsageError: the file can't be written from the start.
@@ -48,6 +51,7 @@ class WireLog:
         self._connection = secrets.token_hex(3)
         self._opened_ns = time.monotonic_ns()
         self._path = path
+        self._key = path.absolute()
         self._lock = threading.Lock()
         self._file = -1
         try:
@@ -64,9 +68,16 @@ class WireLog:
                     }
                 )
             )
+            _begun.add(self._key)
         except OSError as error:
+            if self._key in _begun:
+                self._end(error)
+                return
             self.close()
-            raise UsageError(f"wire log {path}: can't be written: {error.strerror or error}") from None
+            raise UsageError(
+                f"wire log {path}: can't be written: {error.strerror or error}",
+                hint="name a file that can be written, on a disk with room",
+            ) from None
 
     def identify(self, generation: str) -> None:
         """Note the board's generation."""
@@ -89,7 +100,12 @@ class WireLog:
         try:
             self._write(line)
         except OSError as error:
-            self.close()
+            self._end(error)
+
+    def _end(self, error: OSError) -> None:
+        self.close()
+        if self._key not in _ended:
+            _ended.add(self._key)
             sys.stderr.write(f"note: wire log {self._path}: ends here: {error.strerror or error}\n")
 
     def _write(self, line: str) -> None:
@@ -120,6 +136,8 @@ class Logged(NamedTuple):
 def read(path: Path) -> Iterator[Logged]:
     """Yield the lines of a wire log in their order; memory doesn't grow with the file.
 
+    A last line that a full disk has cut off is left out, and told on stderr.
+
     Raises:
         UsageError: the file can't be read.
         InputError: it is empty, or a line is none of a wire log; names the line.
@@ -130,6 +148,9 @@ def read(path: Path) -> Iterator[Logged]:
         with path.open("rb") as file:
             while line := file.readline(_MAX_LINE + 1):
                 number += 1
+                if number > 1 and not line.endswith(b"\n") and len(line) <= _MAX_LINE:
+                    sys.stderr.write(f"note: {path}: line {number}: is cut off, the log ends there\n")
+                    return
                 entry = _entry(line, known, f"{path}: line {number}")
                 known[entry.connection] = entry._replace(time_ns=0, sent=None, received=None)
                 yield entry

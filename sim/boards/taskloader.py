@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sim.boards.description import Description
     from sim.boards.generation import Generation, Switches
     from sim.boards.instance import ManagedTask
+    from sim.boards.scheduler import Scheduler
     from taskgen.parameters import Parameters
 
 _START = EventType.START
@@ -33,7 +34,7 @@ class Taskloader:
     instance and that task's offset, and the horizon counts from there; until then events wait. If nothing starts the
     run ends a horizon after the last instant at which something could have, or with the first refusal at which the
     horizon has passed; it counts from the first refusal then (`_stand_in_ns`). `goal` is the optimiser's goal document;
-    `uptime_ns` what the board's clock shows at the beginning.
+    `uptime_ns` what the board's clock shows at the beginning; `scheduler` orders the jobs instead of the kernel's rules.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Taskloader:
         goal: Mapping[str, Any] | None = None,
         switches: Switches | None = None,
         uptime_ns: int = 0,
+        scheduler: Scheduler | None = None,
     ) -> None:
         self.env = env
         self.horizon_ns = horizon_ns
@@ -62,6 +64,7 @@ class Taskloader:
             switches=switches,
             uptime_ns=uptime_ns,
             created=generation.timing.wear_instances,  # as the recorded figures: a board that has been up for a while
+            scheduler=scheduler,
             on_log=self._logged,
         )
         self.board.loader.on_change = self._look

@@ -16,11 +16,10 @@ from taskgen.dialect.boards import BOARDS
 from taskgen.events import Event, EventType
 from taskgen.session import Target
 from taskgen.taskset import TaskSet
+from tests.hil.wires import LIVE
 
 #: What a scripted board does of itself when a message comes; a script replaces it by returning True.
 Script = Callable[["ScriptedBoard", Message], object]
-
-LIVE = b"<live>\n\t<task-descriptions/>\n</live>\n"
 
 
 class ScriptedBoard:

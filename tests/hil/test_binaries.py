@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from hil.binaries import Boot, Folder, boot_of
+from hil.binaries import Boot, Folder
 from hil.messages import Binary
 from taskgen.addresses import Address
 from taskgen.errors import UsageError
 from taskgen.parameters import Parameters, parameters_of
 from taskgen.taskset import TaskSet
-from tests.hil.scripted import one_job, runs_one_job, scripted, session_on
+from tests.hil.scripted import one_job, scripted, session_on
 
 HERE = Address("127.0.0.1", 3001)
 
@@ -116,10 +116,3 @@ def _program() -> Any:
     from hil.binaries import Program
 
     return Program(Binary("hey", b"1"), "digest")
-
-
-def test_a_lost_board_is_sent_everything_anew(folder: Path) -> None:
-    with scripted("G4", runs_one_job) as board:
-        with session_on(board, binaries=folder) as session:
-            list(session.run(one_job()))
-        assert boot_of(Address("127.0.0.1", board.port)).sent.keys() == {"hey"}

@@ -5,46 +5,19 @@ import socket
 import struct
 import threading
 import time
-from typing import Self
 
 import pytest
 
-from hil.connection import MAX_WAITING, Arrival, Link, Patience, connect
-from hil.documents import profile
-from hil.documents.profile import Stamped
+from hil.connection import MAX_WAITING, Link, Patience, connect
 from hil.errors import LocalProtocolError
 from hil.messages import Available, Clear, Document, SendBinaries, SendDescriptions
 from hil.wire import encode
-from hil.wirelog import WireLog
 from taskgen import in_use
 from taskgen.addresses import Address
 from taskgen.dialect.boards import BOARDS
 from taskgen.errors import ConnectError, TargetLost
-from taskgen.events import EventType
 from tests import loopback
-
-HERE = Address("127.0.0.1", 3001)
-DOCUMENT = Document("profile", profile.render([Stamped(EventType.START, 1, 5)]))
-MS = 1_000_000
-
-
-class Wired:
-    """A link, and the board's end of its socket."""
-
-    def __init__(self, patience: Patience | None = None, wire_log: WireLog | None = None) -> None:
-        ours, self.board = socket.socketpair()
-        self.link = Link(ours, HERE, BOARDS["G4"], patience=patience or Patience(), wire_log=wire_log)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.link.close()
-        self.board.close()
-
-
-def soon(link: Link) -> Arrival | None:
-    return link.receive(link.now() + 5000 * MS)
+from tests.hil.links import DOCUMENT, MS, Wired, soon
 
 
 def test_messages_come_with_their_time_and_the_end_comes_last() -> None:

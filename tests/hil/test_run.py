@@ -1,10 +1,13 @@
 """Runs on boards that say little: denied jobs, busy boards, and boards of another generation."""
 
+import threading
+import time
+
 import pytest
 
 import hil.board
 from hil.deadlines import longest_silence_ns
-from hil.messages import Clear, GetLive, Message, Start
+from hil.messages import Clear, GetLive, Message, SendDescriptions, Start
 from hil.session import TaskloaderSession
 from sim.session import SimSession
 from taskgen.dialect.boards import BOARDS
@@ -94,3 +97,26 @@ def test_a_wrong_dialect_is_a_likely_reason(real: str, configured: str) -> None:
         with pytest.raises(TargetLost) as failure:
             list(run)
     assert f"is it a board of generation {configured}?" in failure.value.hint
+
+
+def test_what_still_comes_behind_clear_is_waited_for() -> None:
+    """wire-protocol 8, hazard 19: what an earlier set left comes for longer than the quiet time, but never pauses."""
+    told: list[int] = []
+    described: list[int] = []
+
+    def floods(board: ScriptedBoard, message: Message) -> None:
+        if isinstance(message, Clear) and not told:
+            for number in range(60):
+                board.log((START, 77, 1000 + number), (EXIT, 77, 1001 + number))
+                told.append(number)
+                time.sleep(0.005)
+        if isinstance(message, SendDescriptions):
+            described.append(len(told))
+        runs_one_job(board, message)
+
+    def paced(board: ScriptedBoard, message: Message) -> None:
+        threading.Thread(target=floods, args=(board, message)).start()
+
+    with scripted("G3b", paced) as board, session_on(board, quiet_ms=200) as session:
+        assert [event.type for event in session.run(one_job())] == [START, EXIT, DONE]
+    assert described == [60]

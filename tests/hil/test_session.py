@@ -19,16 +19,16 @@ from taskgen.addresses import Address
 from taskgen.boards import BoardTarget
 from taskgen.dialect.boards import BOARDS
 from taskgen.errors import ConnectError, TargetLost, Unsupported, UsageError
-from taskgen.events import Event, EventType
+from taskgen.events import EventType
 from taskgen.handover import Handover
 from taskgen.optimizations.fairness import Fairness
 from taskgen.session import Session, Target
 from taskgen.taskset import TaskSet
 from taskgen.testing import check_session
+from tests.hil.agreement import agree, fresh, tasksets, told
 from tests.hil.scripted import one_job, runs_one_job, scripted, session_on
 
 WITH_EVENTS = ("G1p", "G3a", "G3b", "G4")
-QUICK = {"quiet_ms": 20, "poll_ms": 5}
 
 
 @pytest.fixture(scope="module", params=WITH_EVENTS)
@@ -40,51 +40,6 @@ def boards(request: pytest.FixtureRequest) -> Iterator[hil.board.Boards]:
 @pytest.fixture
 def board(boards: hil.board.Boards) -> Target:
     return fresh(boards)
-
-
-def fresh(boards: hil.board.Boards) -> Target:
-    """Return a board that has just booted: the optimiser of G3 forgets nothing else (wire-protocol 5.4)."""
-    boards.reboot(0)
-    target = boards.targets[0]
-    while not TaskloaderSession.probe(target):  # it boots
-        pass
-    return Target(target.session, target.address, {**target.options, **QUICK})
-
-
-def told(events: Iterator[Event]) -> list[tuple[int, EventType, int | None, int | None]]:
-    return [(event.time_ns, event.type, event.task_id, event.job) for event in events]
-
-
-@st.composite
-def tasksets(draw: st.DrawFn, generation: str, most_ms: int, offsets_ms: tuple[int, ...]) -> TaskSet:
-    """Draw limited sets of one to three tasks whose jobs compute up to `most_ms`; shrinks towards one short job."""
-    row = BOARDS[generation]
-    tasks = []
-    for number in range(draw(st.integers(1, 3))):
-        task: dict[str, Any] = {"id": number, "pkg": "hey"}
-        task["executiontime"] = draw(st.integers(1, most_ms))
-        task["period"] = draw(st.sampled_from([400, 500, 1000, 1700]))
-        task["numberofjobs"] = draw(st.integers(1, 3))
-        if row.edf != "none" and draw(st.booleans()):
-            task["deadline"] = task["period"]
-        else:
-            task["priority"] = draw(st.integers(1, 127))
-        if draw(st.booleans()):
-            task["criticaltime"] = draw(st.sampled_from([100, 300, 450, 2500]))
-        if row.offsets != "ignored":
-            task["offset"] = draw(st.sampled_from(offsets_ms))
-        tasks.append(task)
-    return TaskSet(tasks)
-
-
-def agree(board: Target, taskset: TaskSet, horizon_ms: int | None) -> None:
-    """Compare the events of each task; at the horizon tasks are cut off in no order."""
-    with TaskloaderSession.open(board) as session:
-        seen = told(session.run(taskset, horizon_ms=horizon_ms))
-    expected = told(SimSession(profile=board.options["dialect"]).run(taskset, horizon_ms=horizon_ms))
-    for task in taskset:
-        mine, theirs = ([event for event in events if event[2] == task["id"]] for events in (seen, expected))
-        assert mine == theirs
 
 
 @given(data=st.data())
@@ -147,7 +102,7 @@ def test_capabilities_say_what_a_generation_tells() -> None:
     assert {name for name, each in known.items() if each.admission} == {"G1o", "G3a", "G3b"}
     assert {name for name, each in known.items() if "edf" in each.policies} == {"G1o", "G1p", "G3a", "G3b"}
     assert all(each.job_numbers == "starts" and not each.deterministic for each in known.values())
-    assert len(LOSSES) == len(set(LOSSES)) == 6
+    assert len(LOSSES) == len(set(LOSSES)) == 7
 
 
 # --- connections

@@ -4,43 +4,32 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from hil.messages import (
-    Acknowledgement,
-    Available,
-    Binary,
-    Clear,
-    Document,
-    FromBoard,
-    FromClient,
-    GetLive,
-    GetProfile,
-    GoSend,
-    Message,
-    Optimize,
-    Reboot,
-    SendBinaries,
-    SendDescriptions,
-    Start,
-    Stop,
-)
+from hil import messages as wire
 from hil.wire import Connection, LocalProtocolError, State
 from tests.hil.wires import EMPTY_LOG, GENERATIONS, LIVE, LOG, STALE, board, client, document
 
 TEXTS = st.binary(min_size=1, max_size=60)
 NAMES = st.text(st.characters(min_codepoint=1, max_codepoint=127), min_size=1, max_size=15)
-PLAIN: list[FromClient] = [Clear(), Start(), Stop(), GetProfile(), GetLive(), Available()]
-FROM_CLIENT: st.SearchStrategy[FromClient] = st.one_of(
+PLAIN: list[wire.FromClient] = [
+    wire.Clear(),
+    wire.Start(),
+    wire.Stop(),
+    wire.GetProfile(),
+    wire.GetLive(),
+    wire.Available(),
+]
+FROM_CLIENT: st.SearchStrategy[wire.FromClient] = st.one_of(
     st.sampled_from(PLAIN),
-    TEXTS.map(SendDescriptions),
-    TEXTS.map(Optimize),
-    st.just(SendBinaries(0)),
+    TEXTS.map(wire.SendDescriptions),
+    TEXTS.map(wire.Optimize),
+    st.just(wire.SendBinaries(0)),
 )
 # Not 144: see test_wire_limits.
 SIZES = st.integers(33, 5000).filter(lambda n: n != 144)
-FROM_BOARD: st.SearchStrategy[FromBoard] = st.one_of(
-    st.sampled_from([Document("profile", text) for text in (EMPTY_LOG, LOG, STALE)]),
+FROM_BOARD: st.SearchStrategy[wire.FromBoard] = st.one_of(
+    st.sampled_from([wire.Document("profile", text) for text in (EMPTY_LOG, LOG, STALE)]),
     SIZES.map(document),
-    st.sampled_from([Document("live", LIVE), Available(), Acknowledgement(), GoSend()]),
+    st.sampled_from([wire.Document("live", LIVE), wire.Available(), wire.Acknowledgement(), wire.GoSend()]),
 )
 
 
@@ -50,8 +39,8 @@ class End:
     def __init__(self, machine: Connection) -> None:
         self.machine = machine
         self.under_way = b""
-        self.sent: list[Message] = []
-        self.read: list[Message] = []
+        self.sent: list[wire.Message] = []
+        self.read: list[wire.Message] = []
 
     def deliver(self, size: int) -> None:
         data, self.under_way = self.under_way[:size], self.under_way[size:]
@@ -67,22 +56,22 @@ class Pair(RuleBasedStateMachine):
         self.client, self.board = End(client(generation)), End(board(generation))
 
     @rule(message=FROM_CLIENT)
-    def command(self, message: FromClient) -> None:
+    def command(self, message: wire.FromClient) -> None:
         self.say(self.client, self.board, message)
 
     @rule(name=NAMES, image=TEXTS)
     @precondition(lambda self: self.client.machine.state is State.GO)
     def upload(self, name: str, image: bytes) -> None:
-        assert self.say(self.client, self.board, Binary(name, image))
+        assert self.say(self.client, self.board, wire.Binary(name, image))
 
     @rule(message=FROM_BOARD)
-    def reply(self, message: FromBoard) -> None:
+    def reply(self, message: wire.FromBoard) -> None:
         self.say(self.board, self.client, message)
 
     @rule()
     @precondition(lambda self: self.board.machine.state is State.AWAIT_GO)
     def go(self) -> None:
-        assert self.say(self.board, self.client, GoSend())
+        assert self.say(self.board, self.client, wire.GoSend())
 
     @rule(to_board=st.booleans(), size=st.integers(1, 6000))
     def deliver(self, to_board: bool, size: int) -> None:
@@ -95,18 +84,18 @@ class Pair(RuleBasedStateMachine):
 
     @rule(count=st.integers(1, 3))
     def announce(self, count: int) -> None:
-        self.say(self.client, self.board, SendBinaries(count))
+        self.say(self.client, self.board, wire.SendBinaries(count))
 
-    @rule(message=st.sampled_from([GetProfile(), GetLive(), Available()]))
-    def give_up(self, message: FromClient) -> None:
+    @rule(message=st.sampled_from([wire.GetProfile(), wire.GetLive(), wire.Available()]))
+    def give_up(self, message: wire.FromClient) -> None:
         self.client.machine.give_up(message)
 
     @rule()
     @precondition(lambda self: self.client.machine.state is State.IDLE)
     def reboot(self) -> None:
-        self.say(self.client, self.board, Reboot())
+        self.say(self.client, self.board, wire.Reboot())
 
-    def say(self, sender: End, receiver: End, message: FromClient | FromBoard) -> bool:
+    def say(self, sender: End, receiver: End, message: wire.FromClient | wire.FromBoard) -> bool:
         was = repr(sender.machine)
         try:
             data = sender.machine.send(message)
@@ -140,9 +129,9 @@ class Pair(RuleBasedStateMachine):
             assert end.machine.receive(b"") == [] or self.board.machine.binaries_left
 
 
-def stripped(message: Message) -> Message:
+def stripped(message: wire.Message) -> wire.Message:
     """Return a message without the white space that a client may have added."""
-    if isinstance(message, SendDescriptions | Optimize):
+    if isinstance(message, wire.SendDescriptions | wire.Optimize):
         return type(message)(message.xml.rstrip(b"\n") or b"nothing else")
     return message
 

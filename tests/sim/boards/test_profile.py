@@ -109,3 +109,20 @@ def test_g3b_reports_the_kill_of_a_job_that_ran_out_of_quota() -> None:
     trace = simulate(TaskSet([{**greedy, "priority": 3, "numberofjobs": 1}]), profile="G3b", horizon_ms=9000)
     assert [str(event.type) for event in trace.events] == ["START", "OUT_OF_QUOTA", "EXIT_CRITICAL", "JOBS_DONE"]
     assert trace.events[2].time_ns == 1200 * MS
+
+
+def test_a_board_that_runs_on_has_told_the_jobs_of_the_set() -> None:
+    """wire-protocol 2.2: `numberofjobs` 'not read' on G1: further jobs delay the others, and are no jobs of the set.
+
+    The set is over when each task has had its own, also if no instant finds all of them idle.
+    """
+    tasks = [
+        {"id": 0, "executiontime": 200, "period": 600, "priority": 3, "numberofjobs": 1},
+        {"id": 1, "executiontime": 100, "period": 700, "priority": 3, "numberofjobs": 3},
+    ]
+    trace = simulate(TaskSet(tasks), profile="G1")
+    assert [(job.task_id, job.index) for job in trace.jobs] == [(0, 0), (1, 0), (1, 1), (1, 2)]
+    assert {job.outcome for job in trace.jobs} == {EventType.EXIT}
+    endless = TaskSet([{key: value for key, value in task.items() if key != "numberofjobs"} for task in tasks])
+    more = simulate(endless, profile="G1", horizon_ms=3000).events
+    assert [event for event in more if (event.task_id, event.job) in {(0, 0), (1, 0), (1, 1), (1, 2)}] == trace.events
