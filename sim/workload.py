@@ -13,7 +13,8 @@ A workload table gives, for each program (`pkg`), the CPU time of one job as a f
     [sort]
     distribution = { kind = "uniform", low_ms = 2, high_ms = 5 }
 
-Distributions are described in `sim.execution`.
+Distributions are described in `sim.execution`. A table `calibration` is no program's: `taskgen calibrate` says there
+where the figures are from.
 """
 
 import tomllib
@@ -34,6 +35,7 @@ NEVER = 1 << 63
 
 _CONTEXT = Context(prec=60, rounding=ROUND_HALF_EVEN)
 _MAX_ARGUMENT = 2**32 - 1  # programs read it as u32
+_NO_PROGRAM = "calibration"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +139,7 @@ def load(path: str | Path) -> Workload:
         ) from None
     except ValueError as error:  # no path at all
         raise UsageError(f"{str(path)!r:.80}: {error}", hint="name a workload table, a TOML file") from None
+    document.pop(_NO_PROGRAM, None)
     return Workload(
         path.stem, {name: _program(value, f"{path}: [{name}]", path.parent) for name, value in document.items()}
     )

@@ -1,7 +1,8 @@
 """Who listens: a Monitor is told what happens to each run, from one thread, in order per variant."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from taskgen.horizon import Horizon
 from taskgen.session import Status
@@ -26,6 +27,7 @@ class Run:
     history: list[str] = field(default_factory=list)  #: the failures of earlier attempts
     horizon: Horizon | None = None
     exact: bool = False  #: the horizon shows all that can happen
+    canary: Mapping[str, Any] | None = None  #: what the target's canary showed last, where the inventory asks for one
 
 
 class Monitor:

@@ -1,4 +1,4 @@
-"""The command line: `taskgen run`, `check`, `replay`, `list`, and whatever plug-ins add.
+"""The command line: `taskgen run`, `check`, `bench`, `replay`, `list`, and whatever plug-ins add.
 
 This package turns arguments into one call of a core function each, and errors into one line and an exit code:
 0 all good; 1 a verdict against the system under test; 2 usage, input, configuration; 70 our bug; 75 no verdict;
@@ -17,10 +17,12 @@ from typing import ParamSpec
 import typer
 
 from taskgen import __version__, registry
+from taskgen.cli.bench import bench
+from taskgen.cli.bench_compare import compare
 from taskgen.cli.calibrate import calibrate
 from taskgen.cli.check import check
 from taskgen.cli.listing import list_names
-from taskgen.cli.once import Once
+from taskgen.cli.once import Once, OnceGroup
 from taskgen.cli.replay import replay
 from taskgen.cli.run import run
 from taskgen.errors import TaskgenError, UsageError
@@ -30,6 +32,7 @@ P = ParamSpec("P")
 EXIT_BUG = 70
 EXIT_INTERRUPTED = 130
 
+_CONTEXT = {"help_option_names": ["-h", "--help"]}
 #: Enough open files for a sweep over a network, and for as many boards.
 _MANY_FILES = 4096
 
@@ -45,7 +48,7 @@ def make_app() -> typer.Typer:
         epilog="Try: taskgen run -t example.Hey6TaskSet",
         no_args_is_help=True,
         pretty_exceptions_enable=False,
-        context_settings={"help_option_names": ["-h", "--help"]},
+        context_settings=_CONTEXT,
     )
     app.callback()(_main_options)
     ours: dict[str, Callable[..., int | None]] = {
@@ -57,8 +60,17 @@ def make_app() -> typer.Typer:
     }
     for name, command in ours.items():
         app.command(name, cls=Once)(_quiet(command))
-    for name in [each for each in registry.entries("commands") if each not in ours]:
+    app.add_typer(_bench_app(), name="bench")
+    for name in [each for each in registry.entries("commands") if each not in {*ours, "bench"}]:
         _add_plug_in(app, name)
+    return app
+
+
+def _bench_app() -> typer.Typer:
+    """Return `bench`, which is a command and has one."""
+    app = typer.Typer(cls=OnceGroup, invoke_without_command=True, context_settings=_CONTEXT)
+    app.callback(cls=OnceGroup, invoke_without_command=True)(_quiet(bench))
+    app.command("compare", cls=Once)(_quiet(compare))
     return app
 
 

@@ -3,13 +3,15 @@
 import copy
 from typing import Any
 
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 from taskgen.errors import UsageError
 
 
-class Once(TyperCommand):
-    """A command that refuses contradictions among its options; the same value twice is none."""
+class _Once:
+    """Refuses contradictions among its options; the same value twice is none."""
+
+    params: list[Any]
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the arguments.
@@ -19,13 +21,14 @@ class Once(TyperCommand):
         """
         if not ctx.resilient_parsing:  # else nobody runs anything: a shell asks what could follow
             self._refuse_contradictions(ctx, list(args))
-        return super().parse_args(ctx, args)
+        found: list[str] = super().parse_args(ctx, args)  # type: ignore[misc]  # it comes before a command
+        return found
 
     def _refuse_contradictions(self, ctx: Any, args: list[str]) -> None:
         """Parse as if each option could be repeated, and look at what comes together."""
         twin = copy.copy(self)
         twin.params = [_repeatable(param) for param in self.params]
-        given, _, _ = twin.make_parser(ctx).parse_args(args)
+        given, _, _ = twin.make_parser(ctx).parse_args(args)  # type: ignore[attr-defined]  # the command's
         for single, repeatable in zip(self.params, twin.params, strict=True):
             texts = given.get(repeatable.name or "")
             if single is repeatable or not isinstance(texts, list | tuple) or len(texts) < 2:
@@ -36,6 +39,14 @@ class Once(TyperCommand):
                     f"{max(single.opts, key=len)}: given twice differently: {', '.join(map(str, values))}",
                     hint="give it once",
                 )
+
+
+class Once(_Once, TyperCommand):
+    """A command that refuses contradictions among its options."""
+
+
+class OnceGroup(_Once, TyperGroup):
+    """A command with options of its own and subcommands, that refuses contradictions among its options."""
 
 
 def _repeatable(param: Any) -> Any:

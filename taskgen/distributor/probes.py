@@ -5,7 +5,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from typing import TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from taskgen import registry
 from taskgen.blocks import hey, period, priority
@@ -17,7 +17,20 @@ from taskgen.taskset import BlockTaskSet
 
 #: Registers a session while it runs something, so that it can be stopped.
 Registered: TypeAlias = Callable[[Session], AbstractContextManager[object]]
-Probe: TypeAlias = Callable[[type[Session], Target, Registered], bool]
+
+
+class Answer(NamedTuple):
+    """What a thorough probe found out."""
+
+    good: bool  #: the target may have variants
+    figures: Mapping[str, Any] | None = None  #: what was measured, for the records; None: nothing was
+    reason: str = ""  #: what is bad
+
+    def __bool__(self) -> bool:
+        return self.good
+
+
+Probe: TypeAlias = Callable[[type[Session], Target, Registered], bool | Answer]
 
 #: States that a session's `inspect` may report of a target that isn't to be used.
 _ABSENT = frozenset({"absent", "silent", "mute"})
@@ -42,19 +55,34 @@ def handshake(kind: type[Session], target: Target, registered: Registered) -> bo
     return inspect(target).get("state") not in _ABSENT
 
 
-def canary(kind: type[Session], target: Target, registered: Registered) -> bool:
-    """Tell whether a job of the program `hey` comes to its end; without that program, whether a session opens."""
-    taskset = BlockTaskSet(hey.HelloWorld, period.Value(1000), priority.Value(10), {"numberofjobs": 1})
+def canary(kind: type[Session], target: Target, registered: Registered) -> Answer:
+    """Tell what the canary says, see `taskgen.bench.canary`; without its program, whether a job of `hey` ends."""
     with kind.open(target) as session:
-        try:
-            events = session.run(taskset)
-        except UsageError:  # it has no such program: nobody is to blame, and it is there
-            return True
-        try:
-            with registered(session):
-                return any(event.type is EventType.EXIT for event in events)
-        finally:
-            events.close()
+        return listen(session, target, registered)
+
+
+def listen(session: Session, target: Target, registered: Registered) -> Answer:
+    """Do the same on an open session; without that program, too, an open session is all that there is to ask for."""
+    from taskgen.bench.canary import listen as hear
+
+    try:
+        song = hear(session, target, registered=registered)
+    except UsageError:  # it has no such program
+        return Answer(_greets(session, registered))
+    return Answer(song.good, song.document(), "; ".join(song.why))
+
+
+def _greets(session: Session, registered: Registered) -> bool:
+    taskset = BlockTaskSet(hey.HelloWorld, period.Value(1000), priority.Value(10), {"numberofjobs": 1})
+    try:
+        events = session.run(taskset)
+    except UsageError:  # nor this one: nobody is to blame, and it is there
+        return True
+    try:
+        with registered(session):
+            return any(event.type is EventType.EXIT for event in events)
+    finally:
+        events.close()
 
 
 PROBES: Mapping[str, Probe] = {"ping": ping, "connect": connect, "handshake": handshake, "canary": canary}

@@ -1,23 +1,24 @@
 """What is done for a target that failed, in its own thread: rests, probes, power cycles, and at last quarantine."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import Any
 
 from taskgen.distributor.handout import Handout
 from taskgen.distributor.health import Care, Remedy, Sign
 from taskgen.distributor.items import reason_of
-from taskgen.distributor.probes import PROBES
+from taskgen.distributor.probes import PROBES, Answer, listen
+from taskgen.errors import TargetError
 from taskgen.power import Switch
 from taskgen.session import Session, Target
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 class Recovery:
     """Looks after one target.
+
+    Attributes:
+        canary: the figures of its last canary; None: there are none.
 
     Args:
         index: of the target.
@@ -46,6 +47,8 @@ class Recovery:
         self._switch = switch
         self._handout = handout
         self._rng = rng
+        self._asked = False  # ever
+        self.canary: Mapping[str, Any] | None = None
         self._steps: Mapping[Remedy, Callable[[], bool]] = {
             Remedy.PROBE: self._rest_and_probe,
             Remedy.CYCLE: self._cycle,
@@ -62,14 +65,27 @@ class Recovery:
 
     def probe(self) -> bool:
         """Ask whether the target is there, and note it."""
-        answers = self._answers()
-        if answers:
+        answer = self._answer()
+        if answer:
             self._handout.note(self._index, Sign.ANSWERED)
         elif not self._handout.ending:  # what was stopped has no answer to give
             # Why it failed first tells more than that it is silent since.
-            reason = self._handout.condition(self._index).reason or f"{self._target} doesn't answer"
+            earlier = self._handout.condition(self._index).reason
+            reason = answer.reason or earlier or f"{self._target} doesn't answer"
             self._handout.note(self._index, Sign.SILENT, reason)
-        return answers
+        return bool(answer)
+
+    def inspect(self, session: Session) -> None:
+        """Let the canary sing on a session that was just opened, where the inventory asks for one and none has sung.
+
+        Raises:
+            TargetError: it says that the target isn't fit for work.
+        """
+        if self._care.probe != "canary" or self._asked:
+            return
+        answer = self._noted(listen(session, self._target, self._registered))
+        if not answer and not self._handout.ending:
+            raise TargetError(f"{self._target}: the canary says: {answer.reason or 'no job came to its end'}")
 
     def _rest_and_probe(self) -> bool:
         if self._rest():
@@ -96,11 +112,18 @@ class Recovery:
         self._handout.quarantine(self._index)
         return False
 
-    def _answers(self) -> bool:
+    def _answer(self) -> Answer:
         try:
-            return PROBES[self._care.probe](self._kind, self._target, self._registered)
+            found = PROBES[self._care.probe](self._kind, self._target, self._registered)
         except BaseException:  # noqa: BLE001  # a probe must not raise; one that does found nobody
-            return False
+            return Answer(False)
+        return self._noted(found if isinstance(found, Answer) else Answer(found))
+
+    def _noted(self, answer: Answer) -> Answer:
+        if not self._handout.ending:
+            self._asked = True
+            self.canary = answer.figures
+        return answer
 
     @contextmanager
     def _registered(self, session: Session) -> Iterator[None]:

@@ -93,7 +93,9 @@ class Worker:
         if self._session is None:
             self._session = self._kind.open(self.target)
             self._opened = True
+            self._recovery.inspect(self._session)
         session = self._session
+        item.run.canary = self._recovery.canary
         return session, session.run(item.run.taskset, admission=order.admission, horizon_ms=order.horizon_ms)
 
     def _run(self, item: Item, session: Session, events: Generator[Event, None, None]) -> None:

@@ -1,7 +1,7 @@
 """What an inventory says, as values: targets, what holds for one board only, power and health."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,20 @@ class Power:
 
 
 @dataclass(frozen=True, slots=True)
+class Canary:
+    """What the canary of a board (`taskgen.bench.canary`) may show at most; None: the usual."""
+
+    drift_ppm: int | None = None  #: of the board's clock against this machine's
+    lost_ticks: int | None = None  #: by which STARTs are off their grid
+    slow_percent: int | None = None  #: by which a job is slower than expected
+
+    def over(self, usual: "Canary") -> "Canary":
+        """Return this one, with what is usual where it says nothing."""
+        said = {each.name: getattr(self, each.name) for each in fields(self)}
+        return replace(usual, **{name: value for name, value in said.items() if value is not None})
+
+
+@dataclass(frozen=True, slots=True)
 class Health:
     """How a board is watched; None: what the Distributor does by default."""
 
@@ -29,6 +43,7 @@ class Health:
     quarantine_after: int | None = None  #: failures in a row
     backoff_ns: int | None = None  #: the first rest after a failure
     max_backoff_ns: int | None = None
+    canary: Canary | None = None  #: bounds for the probe of that name
 
 
 @dataclass(frozen=True, slots=True)

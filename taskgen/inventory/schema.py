@@ -14,7 +14,7 @@ from taskgen.addresses import Hosts
 from taskgen.dialect.boards import BOARDS
 from taskgen.errors import UsageError
 from taskgen.inventory import placeholders
-from taskgen.inventory.model import Board, Entry, Health, Power, Quarantine, Settings
+from taskgen.inventory.model import Board, Canary, Entry, Health, Power, Quarantine, Settings
 from taskgen.inventory.where import Reader, Where, read_table, shown
 from taskgen.units import NS_PER_MS, to_ns
 
@@ -264,6 +264,15 @@ _NEEDED: Mapping[str, tuple[tuple[str, ...], ...]] = {"command": (("cycle",), ("
 _POWER_ARGUMENTS = {"timeout": "timeout_ms", "pause": "pause_ms", "start": "start_ms"}
 
 
+def _canary(where: Where, value: Any) -> Canary:
+    if not isinstance(value, dict):
+        raise where.error(f"is {shown(value)}, expected a table", hint="write {drift_ppm = 500, slow_percent = 5}")
+    return Canary(**read_table(where, value, _CANARY))
+
+
+_CANARY: Mapping[str, Reader] = {each.name: _integer(0, 10**6) for each in fields(Canary)}
+
+
 def _health(where: Where, value: Any) -> Health:
     found = read_table(where, value, _HEALTH)
     return Health(**{_HEALTH_FIELDS.get(key, key): each for key, each in found.items()})
@@ -275,6 +284,7 @@ _HEALTH: Mapping[str, Reader] = {
     "quarantine_after": _integer(1, 10**6),
     "backoff": _duration_ns,
     "max_backoff": _duration_ns,
+    "canary": _canary,
 }
 _HEALTH_FIELDS = {"every": "every_ns", "backoff": "backoff_ns", "max_backoff": "max_backoff_ns"}
 

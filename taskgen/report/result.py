@@ -84,7 +84,7 @@ class ResultWriter:
 def run_document(run: Run, trace: Trace | None) -> str:
     """Return a run as a JSON object: what was run, its jobs, and a summary; all times in ms.
 
-    `attempt`, `reason` and `history` appear where there is something to say.
+    `attempt`, `reason`, `history` and `canary` appear where there is something to say.
     """
     return "{" + ", ".join(f'"{key}": {text}' for key, text in _fields(run, trace)) + "}"
 
@@ -117,6 +117,8 @@ def _fields(run: Run, trace: Trace | None) -> Iterator[tuple[str, str]]:
         yield "reason", text_json(run.reason)
     if run.history:
         yield "history", document.encode(list(run.history))
+    if run.canary is not None:
+        yield "canary", document.encode(run.canary)
     yield "duration_ms", "null" if trace is None else format_ms(trace.end_ns)
     yield "taskset", document.encode(document.to_plain(run.taskset))
     jobs = () if trace is None else trace.jobs

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from taskgen import Event, Session, Target
+from taskgen import Event, EventType, Session, Target
+from taskgen.bench import canary
 from taskgen.boards import BoardTarget
 from taskgen.distributor import Distributor
 from taskgen.distributor.probes import PROBES
@@ -16,6 +17,7 @@ from taskgen.errors import TargetError, TargetLost, UsageError
 from taskgen.inventory.model import Entry, Health, Settings
 from taskgen.power import PowerError, Switch
 from taskgen.session import Plan
+from taskgen.units import NS_PER_MS
 from tests.taskgen.scripted import PATIENCE_S, Make, Recorder, endless_jobs, job, recorder, session_of, variants
 
 Healths = list[tuple[str, str, int, str]]
@@ -231,8 +233,8 @@ def test_a_target_with_nothing_to_do_is_asked_now_and_then(make: Make) -> None:
         ("handshake", True, {"inspect": classmethod(lambda cls, target: {"state": "idle"})}),
         ("handshake", False, {"inspect": classmethod(lambda cls, target: {"state": "absent"})}),
         ("handshake", False, {"probe": classmethod(lambda cls, target: False)}),
-        ("canary", True, {}),
-        ("canary", True, {"run": lambda self, taskset: unknown_program()}),
+        ("canary", True, {"events": lambda self, plan: punctual_jobs()}),
+        ("canary", True, {"run": lambda self, taskset, **_: unknown_program()}),
         ("canary", False, {"events": lambda self, plan: no_events()}),
     ],
 )
@@ -247,12 +249,19 @@ def test_probes_from_cheap_to_thorough(name: str, here: bool, attributes: dict[s
 
         def __exit__(self, *_: object) -> None: ...
 
-    assert PROBES[name](session_of(**attributes), Target("Scripted", "a"), Registered) is here
+    assert bool(PROBES[name](session_of(**attributes), Target("Scripted", "a"), Registered)) is here
     assert len(registered) == (name == "canary" and "run" not in attributes)
 
 
 def no_events() -> Iterator[Event]:
     yield from ()
+
+
+def punctual_jobs() -> Iterator[Event]:
+    for number in range(canary.JOBS):
+        start_ns = number * canary.PERIOD_MS * NS_PER_MS
+        yield Event(start_ns, EventType.START, 0, number, None)
+        yield Event(start_ns + NS_PER_MS, EventType.EXIT, 0, number, None)
 
 
 def unknown_program() -> None:
