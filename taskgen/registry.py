@@ -33,6 +33,7 @@ KINDS = {
     "replays": "replay",
     "power": "power driver",
     "properties": "property",
+    "suites": "suite",
 }
 
 _MISSING = object()

@@ -58,7 +58,8 @@ Dialect = Annotated[
     str | None,
     typer.Option(
         metavar="G",
-        help="The board generation that the files were written for: announced, G1, G1o, ...",
+        help="With -f: the board generation that the files were written for: announced, G1, G1o, ... "
+        "With -t: that of the boards.",
         rich_help_panel=_WHAT,
     ),
 ]

@@ -84,7 +84,7 @@ def run(  # one parameter per option of the command line
         "preemptive": False if non_preemptive else None, "context_switch_ms": context_switch,
         "scheduler_ms": scheduler_cost, "engine": engine, "workload": workload, "binaries": binaries, "port": port,
         "wire_log": wire_log, "partition": partition, "migration_ms": migration_cost, "quantum_ms": quantum,
-        "execution": execution,
+        "execution": execution, "dialect": None if file else dialect,
     }  # fmt: skip
     given_options = {key: value for key, value in given.items() if value is not None}
     if resume and store is None:
@@ -160,8 +160,6 @@ def _work(
     if bool(made) == bool(files):
         what = "both -t and -f are given" if made else "nothing to run"
         raise UsageError(what, hint="name a task-set with -t (see `taskgen list tasksets`) or a file with -f")
-    if dialect is not None and made:
-        raise UsageError(f"dialect {dialect!r}: only files have a dialect, -t has none", hint="leave --dialect out")
     if len(made) + len(files) > 1 or any(path.suffix.lower() == ".jsonl" for path in files):
         if sample is not None:
             raise UsageError("--sample needs one task-set", hint="give one -t or one -f")
