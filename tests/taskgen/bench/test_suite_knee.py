@@ -22,7 +22,8 @@ KNEES = {
     "fp-liu-layland": 0.83,
     # Harmonic periods: fixed priorities reach U = 1 (Kuo & Mok, RTSS 1991).
     "fp-harmonic": 1.05,
-    # R_4 = 35 U/4 + interference passes D = 35 between 0.85 and 0.9: at 0.89 it is 35 after 3 + 2 + 1 jobs of others.
+    # Lehoczky, Sha & Ding, RTSS 1989: of all scheduling points t = 35 is the best one for the last task, where
+    # (4 * 10 + 3 * 14 + 2 * 20 + 35) U/4 = 39.25 U is to be done: U <= 35/39.25 = 0.892.
     "fp-four": 0.9,
     # Liu & Layland 1973, theorem 7: U <= 1 is necessary and sufficient.
     "edf-liu-layland": 1.05,
@@ -67,16 +68,15 @@ def test_the_worst_pair_lies_on_the_hyperbolic_bound() -> None:
 
 def test_just_above_the_bound_each_synchronous_release_is_late_and_no_other(ideal: Found) -> None:
     """In a hyperperiod of 70 ms, 5 + 7 releases, only the first job of the task with T = 14 is late."""
-    assert ideal.samples["fp-liu-layland-0.83"]["miss-ratio"] == [pytest.approx(100 / 12)]
+    assert ideal.values("miss-ratio")["fp-liu-layland-0.83"] == 8.33  # 1 of 12
 
 
 def test_both_policies_run_the_same_sets(ideal: Found) -> None:
     names = {name.split("-", 1)[1] for name in ideal.samples}
     assert ideal.samples.keys() == {f"{policy}-{name}" for policy in ("fp", "edf") for name in names}
-    setting_free = {name: found["miss-ratio"] for name, found in ideal.samples.items()}
+    missed = ideal.values("miss-ratio")
     for name in names:
-        if not setting_free[f"fp-{name}"][0]:
-            assert not setting_free[f"edf-{name}"][0]  # EDF is optimal: Dertouzos 1974
+        assert not missed[f"edf-{name}"] or missed[f"fp-{name}"]  # EDF is optimal: Dertouzos 1974
 
 
 def test_the_simulator_is_what_it_predicts(ideal: Found) -> None:
@@ -85,10 +85,10 @@ def test_the_simulator_is_what_it_predicts(ideal: Found) -> None:
 
 
 def test_overheads_move_the_knee_and_the_finding_says_so() -> None:
+    """In 40 ms begin 4 + 2 + 1 jobs: 3.5 ms of switches don't fit beside U = 1, they do beside 0.9."""
     found = on_sim(some(knee.SUITE, "fp-harmonic"), context_switch_ms=0.5)
     finding = found.findings["fp-harmonic"]
-    assert finding["values"]["first_miss"] == 0.83 < finding["values"]["exact"]
-    assert finding["ok"] is False
+    assert (finding["values"]["first_miss"], finding["values"]["exact"], finding["ok"]) == (1, 1.05, False)
 
 
 def test_an_arbitrary_policy_shows_as_well() -> None:
