@@ -87,8 +87,9 @@ class Folder:
             if key not in self._read:
                 self._read[key] = _load(path, status.st_size)
             return self._read[key]
-        except OSError as error:
-            reason = "there is no such file" if isinstance(error, FileNotFoundError) else error.strerror or error
+        except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links, before Python 3.13
+            reason = getattr(error, "strerror", None) or error
+            reason = "there is no such file" if isinstance(error, FileNotFoundError) else reason
             raise UsageError(f"task {task_id}: pkg: {path} can't be sent: {reason}", hint=_NOT_SENT) from None
 
 

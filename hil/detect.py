@@ -71,7 +71,7 @@ def only(rows: tuple[BoardRow, ...], where: str) -> BoardRow:
     lines = " or ".join(f'dialect = "{name}"' for name in names)
     raise UsageError(
         f"{where}: the board is of generation {' or '.join(names)}: its answers don't tell which",
-        hint=f"write {lines} for this target into taskgen.toml",
+        hint=f"write {lines} for this target into taskgen.toml; beside -t, --dialect says it, too",
     )
 
 

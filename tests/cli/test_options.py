@@ -107,7 +107,7 @@ def test_behind_two_dashes_nothing_is_an_option(run: Run) -> None:
     [
         (["sim", "sim:G4", "--profile", "G1"], "profile: sim:G4 and 'G1' contradict each other"),
         (["sim", "stdio", "--policy", "edf"], "stdio: StdIOSession takes no option 'policy'"),
-        (["sim:ideal", "sim:G4", "--policy", "edf"], "profile G4 and policy edf don't go together"),
+        (["sim:ideal", "sim:G4", "--tie", "index"], "profile G4 and tie index don't go together"),
         (["sim:ideal", "sim:G1", "--partition", "worst-fit"], "profile G1 and partition worst-fit don't go together"),
     ],
     ids=_words,

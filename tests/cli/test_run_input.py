@@ -114,7 +114,7 @@ def test_debug_shows_the_traceback(run: Run) -> None:
         (["--context-switch", "-1"], "--context-switch"),
         (["--policy", "rm", "--quantum", "3"], "quantum"),
         (["--policy", "rr", "--non-preemptive"], "rr"),
-        (["--profile", "G4", "--policy", "edf"], "edf"),
+        (["--profile", "G4", "--overrun", "kill"], "overrun"),
         (["--profile", "G4", "--cores", "99"], "cores"),
         (["--cores", "2000"], "cores"),
     ],

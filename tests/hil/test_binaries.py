@@ -64,12 +64,14 @@ def test_a_link_out_of_the_folder_is_no_program(folder: Path) -> None:
         Folder(folder).programs(tasks("out"))
 
 
-@pytest.mark.parametrize("kind", ["folder", "empty", "missing", "no folder at all"])
+@pytest.mark.parametrize("kind", ["folder", "empty", "missing", "no folder at all", "a loop of links"])
 def test_what_cant_be_sent_is_an_error_that_names_it(folder: Path, kind: str) -> None:
     if kind == "folder":
         (folder / "odd").mkdir()
     elif kind == "empty":
         (folder / "odd").touch()  # dom0 dies of it
+    elif kind == "a loop of links":
+        (folder / "odd").symlink_to("odd")
     place = folder if kind != "no folder at all" else folder / "nowhere"
     with pytest.raises(UsageError, match=re.escape(str(place / "odd"))):
         Folder(place).programs(tasks("odd"))
