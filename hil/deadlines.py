@@ -97,8 +97,8 @@ def longest_silence_ns(tasks: Sequence[Parameters], row: BoardRow) -> int | None
     """Return the longest time in which a board pushes nothing; None: nobody knows.
 
     That is so where nobody knows how long jobs live, and where the optimiser may deny a task all of its jobs: a denial
-    is logged, but never pushed (wire-protocol 3.4), so a board that denies looks like one that is dead. So does G3a while
-    it destroys late jobs, one after the other, at the next release of their task.
+    is logged, but never pushed (wire-protocol 3.4), so a board that denies looks like one that is dead. So does G3a
+    while it destroys late jobs, one after the other, at the next release of their task.
 
     Each task has one job at a time, so when a processor has done the work of all, one of them has ended. Before that it
     may wait for offsets, and twice for a period, since there are boards that start at every second tick.

@@ -34,7 +34,7 @@ class Taskloader:
     instance and that task's offset, and the horizon counts from there; until then events wait. If nothing starts the
     run ends a horizon after the last instant at which something could have, or with the first refusal at which the
     horizon has passed; it counts from the first refusal then (`_stand_in_ns`). `goal` is the optimiser's goal document;
-    `uptime_ns` what the board's clock shows at the beginning; `scheduler` orders the jobs instead of the kernel's rules.
+    `uptime_ns` what the board's clock shows at the beginning; `scheduler` orders the jobs instead of its kernel.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Taskloader:
         self._work_ns = work_ns
         self._goal = goal
         self._held: list[LogEntry] = []
-        self._unborn: set[int] = set()  # tasks whose next job would start at the horizon or later
+        self._unborn: set[tuple[int, int]] = set()  # jobs that would start at the horizon or later, by task
         self._end: simpy.Event | None = None
         self._started_ns = 0
         self._now_ns = 0
@@ -166,8 +166,8 @@ class Taskloader:
     def _emit(self, entry: LogEntry) -> None:
         time_ns = max(self._stamped_ns(entry) - (self.zero_ns or 0), 0)
         if time_ns >= self.horizon_ns and entry.type in {_START, _REFUSED}:
-            self._unborn.add(entry.task_id)  # at the horizon nothing is released any more
-        if entry.task_id in self._unborn or self._is_beyond(entry):
+            self._unborn.add((entry.task_id, entry.job))  # at the horizon nothing is released any more
+        if (entry.task_id, entry.job) in self._unborn or self._is_beyond(entry):
             return
         self._now_ns = max(self._now_ns, time_ns)
         self.events.append((time_ns, entry.type, entry.task_id, entry.job, entry.core))

@@ -151,3 +151,14 @@ def test_a_first_start_behind_tasks_that_never_start(generation: str) -> None:
     with hil.board.serve(generation=generation, speed="max") as boards:
         for tasks, horizon_ms in LATE.values():
             agree(fresh(boards), TaskSet(tasks), horizon_ms)
+
+
+def test_a_job_that_vanishes_before_denials_is_cut_off_at_the_horizon_all_the_same() -> None:
+    """G3a destroys a job that is alive at its next release without a word; denials follow until the horizon."""
+    hey = {"pkg": "hey", "numberofjobs": 1}
+    late = {**hey, "executiontime": 538, "period": 2000, "numberofjobs": 4, "priority": 26, "criticaltime": 3945}
+    denied = {**hey, "executiontime": 25, "period": 100, "numberofjobs": 3, "deadline": 50}
+    single = {**hey, "executiontime": 67, "period": 0, "deadline": 400, "offset": 208}
+    taskset = TaskSet([late, denied, single])
+    with hil.board.serve(generation="G3a", speed="max") as boards:
+        agree(fresh(boards), taskset, 2_500)
