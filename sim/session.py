@@ -1,7 +1,7 @@
 """SimSession: the simulator behind the Session interface."""
 
 import gc
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any, Self, cast
 import simpy
 from simpy.core import EmptySchedule
 
+from sim.boards.description import describe
 from sim.boards.generation import GENERATIONS, Generation, Switches, generation
 from sim.boards.profile import board_capabilities, job_work, refuse_inexpressible
+from sim.boards.scheduler import Scheduler
 from sim.boards.taskloader import Taskloader
 from sim.core import Overheads
 from sim.execution import Execution, Work
@@ -61,7 +63,8 @@ class SimSession(Session):
     says what equal ranks mean: running (they never preempt) or index (the smaller id wins). With `trace=False` only
     START and the ends of jobs are reported. `processes` are SimPy generator functions of (env, processor) that run
     beside the processor: probes, faults, loads; the clock counts integer nanoseconds. The processor is a `Processor`,
-    or a `Multicore` where there are several cores or overheads, or nothing preempts.
+    or a `Multicore` where there are several cores or overheads, or nothing preempts. With a board's `profile`, auto is
+    what its kernel does; any other policy orders the jobs in the kernel's place, as `taskgen board serve --policy`.
     """
 
     capabilities = Capabilities(
@@ -129,9 +132,12 @@ class SimSession(Session):
         self.switches = switches
         #: The generation of a board profile; None: `ideal`.
         self.generation: Generation | None = None
+        self._scheduler: Callable[[], Scheduler] | None = None  # in the place of its kernel
         if boards:
             self.generation = generation(profile, destroy_at_exit=destroy_at_exit)
             self.capabilities = board_capabilities(self.generation, cores)
+            if name_of(sample) != "auto":
+                self._scheduler = partial(Scheduler, self.policy, self.generation.board)
         elif switches is not None or not destroy_at_exit:
             raise UsageError(f"profile {profile} has no switches: they are those of boards", hint="leave them out")
 
@@ -160,6 +166,8 @@ class SimSession(Session):
         if self.generation is not None:
             refuse_inexpressible(plan.tasks, self.generation)
             self._works(plan)
+            if self._scheduler is not None:
+                self._scheduler().bind([describe(task, self.generation) for task in plan.tasks])
             return replace(plan, exact=False)
         works = self._works(plan).values()
         policy = self._bind(plan)
@@ -271,7 +279,7 @@ class SimSession(Session):
             return Taskloader(
                 simpy.Environment(), plan.tasks, self.generation, lambda task, job: job_work(works[task.id], job),
                 horizon_ns=plan.horizon.time_ns, cores=self.capabilities.cores, goal=plan.admission,
-                switches=self.switches,
+                switches=self.switches, scheduler=None if self._scheduler is None else self._scheduler(),
             )  # fmt: skip
         bound = self._bound
         if bound is None or bound[0].tasks is not plan.tasks:

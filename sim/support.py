@@ -50,11 +50,11 @@ def _ideal(policy: tuple[str, ...], *, migration: str, preemptive: bool) -> Comb
     )
 
 
-#: The board generations: kernel, loader and life cycle are their own, so little is left to choose.
+#: The board generations: loader and life cycle are their own; a policy may order the jobs in the kernel's place.
 _BOARDS = Combination(
     profile=tuple(GENERATIONS),
     engine=("simpy",),
-    policy=("auto",),
+    policy=POLICIES,  # auto: as the generation's kernel does
     cores=range(1, MAX_BOARD_CORES + 1),
     migration=("partitioned",),
     partition=FITS[:1],

@@ -9,7 +9,7 @@ from taskgen import registry
 from taskgen.cli import check_options as asked
 from taskgen.cli import options
 from taskgen.cli.run import goal_of, open_document
-from taskgen.cli.where import session_options, stand_for
+from taskgen.cli.where import session_options
 from taskgen.errors import UsageError
 
 
@@ -92,17 +92,18 @@ def check(  # one parameter per option of the command line
     )  # fmt: skip
     name = _only([*(targets or []), *([target] if target else [])], session)
     goal = None if admission is None else goal_of(admission)
-    from taskgen.cli.searches import Place, Searches, Sets, oracle_of
+    from taskgen.cli.searches import Place, Searches, Sets, oracle_of, stand_of
 
     sets = Sets(taskset or [], file or [], dialect, {key: value for key, value in bounds.items() if value is not None})
     here = Place(name, session, given, horizon, goal, counterexamples, seed)
     with ExitStack() as stack:
         sink = open_document(stack, output, to_stdout=as_json)
-        stand = stack.enter_context(stand_for(name, session, given, seed, inventory))
+        stand, told = stand_of(name, session, given, seed, inventory, against=against)
+        stack.enter_context(stand)
         searches = Searches(here, stand, sets, max_examples=max_examples, budget=budget)
         judges = searches.laws(chosen)
         if against is not None:
-            judges.append(searches.difference(stack.enter_context(oracle_of(stand, against)), against))
+            judges.append(searches.difference(stack.enter_context(oracle_of(stand, against, told)), against))
         code = searches.run(judges)
         if sink is not None:
             sink.write(searches.document())

@@ -11,8 +11,7 @@ import typer
 
 from taskgen import __version__, document
 from taskgen.cli.findings import exit_code, replay_lines, replay_plain
-from taskgen.cli.searches import oracle_of
-from taskgen.cli.where import stand_for
+from taskgen.cli.searches import oracle_of, stand_of
 from taskgen.errors import TargetError, UsageError
 from taskgen.testing.counterexample import FOLDER, Counterexample, files, read
 from taskgen.testing.judge import DifferenceJudge, Judge, LawJudge, oracle_in
@@ -47,6 +46,7 @@ class Replays:
         self._open = ExitStack()
         self._asked: object = None
         self._stand: Stand | None = None
+        self._told: Mapping[str, Any] = {}  # what its oracle has to know
 
     def __enter__(self) -> Self:
         return self
@@ -91,22 +91,23 @@ class Replays:
         self._rows.append(replay_plain(path, counterexample, name, replayed))
 
     def _judge(self, name: str, counterexample: Counterexample) -> Judge:
-        stand = self._stand_of(name, counterexample)
-        horizon = counterexample.horizon_ms if self._again.horizon_ms is None else self._again.horizon_ms
         against = oracle_in(counterexample.law)
+        stand = self._stand_of(name, counterexample, against)
+        horizon = counterexample.horizon_ms if self._again.horizon_ms is None else self._again.horizon_ms
         if against:
-            oracle = self._open.enter_context(oracle_of(stand, against))
+            oracle = self._open.enter_context(oracle_of(stand, against, self._told))
             return DifferenceJudge(stand, oracle, against, horizon_ms=horizon, admission=counterexample.admission)
         law = load(counterexample.law)
         return LawJudge(counterexample.law, law, stand, horizon_ms=horizon, admission=counterexample.admission)
 
-    def _stand_of(self, name: str, counterexample: Counterexample) -> Stand:
+    def _stand_of(self, name: str, counterexample: Counterexample, against: str) -> Stand:
         again = self._again
         stored = {} if again.target else counterexample.options
         session = again.session or (None if again.target else counterexample.session)
-        chosen = (name, session, {**stored, **again.options}, counterexample.seed)
-        if self._stand is None or chosen != self._asked:
+        chosen = (name, session, {**stored, **again.options}, counterexample.seed, again.inventory)
+        if self._stand is None or (*chosen, against) != self._asked:
             self._open.close()
-            self._stand = self._open.enter_context(stand_for(*chosen, again.inventory))
-            self._asked = chosen
+            self._stand, self._told = stand_of(*chosen, against=against or None)
+            self._open.enter_context(self._stand)
+            self._asked = (*chosen, against)
         return self._stand

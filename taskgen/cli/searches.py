@@ -1,5 +1,6 @@
 """The searches of `taskgen check`: one for each property, on one target, told as they end."""
 
+import importlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -10,10 +11,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
-from taskgen import __version__, document, tasksets
+from taskgen import __version__, document, registry, tasksets
+from taskgen.boards import session_class, takes
 from taskgen.cli.findings import exit_code, finding_lines, finding_plain
+from taskgen.cli.where import stand_for
 from taskgen.errors import TargetError, UsageError
 from taskgen.monitors.stdout import plain_console
+from taskgen.session import Capabilities
 from taskgen.testing.against import oracle_for
 from taskgen.testing.counterexample import Counterexample, portable, stored, told, versions
 from taskgen.testing.judge import DifferenceJudge, Judge, LawJudge
@@ -32,6 +36,8 @@ _EXAMPLES: Final = 200
 _EXAMPLES_ON_BOARDS: Final = 20
 _BUDGET_ON_BOARDS: Final = 30
 _INTERRUPTED: Final = 130
+#: What boards are able to do.
+_A_BOARD: Final = Capabilities(cores=2, admission=True, job_numbers="starts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +88,7 @@ class Sets:
             made = [tasksets.named(name, seed) for name in self._names]
             made += [each for path in self._files for each in document.load_all(path, self._dialect)]
             return sampled(made, most, seed)
+        importlib.import_module("taskgen.strategies")  # which says what is missing where Hypothesis isn't installed
         from taskgen.testing.aim import aimed, enough_ms
 
         if judge.horizon_ms is None:
@@ -175,11 +182,17 @@ class Searches:
         path = finding.stored
         if found is not None and path is None:
             path = found.write(self._here.folder)
-        for line in finding_lines(finding, str(judge.stand.target), path, seed=self._here.seed):
+        target = str(judge.stand.target)
+        for line in finding_lines(finding, target, path, seed=self._here.seed, boards_can=_boards_can(judge)):
             typer.echo(line)
         if finding.verdict != "failed":
             typer.echo(f"  seed {self._here.seed}")
-        self._rows.append(finding_plain(finding, str(judge.stand.target), path, found))
+        self._rows.append(finding_plain(finding, target, path, found))
+
+
+def _boards_can(judge: Judge) -> bool:
+    """Tell whether boards can be asked about what a judge looks at."""
+    return not (isinstance(judge, LawJudge) and judge.law.lacks(_A_BOARD))
 
 
 @contextmanager
@@ -209,10 +222,40 @@ def _progress(name: str) -> Iterator[Callable[[Progress], object]]:
         yield show
 
 
-def oracle_of(witness: Stand, against: str = "sim") -> Stand:
-    """Return the stand of the simulator that knows what a board does.
+def stand_of(
+    name: str,
+    session: str | None,
+    options: Mapping[str, Any],
+    seed: int,
+    file: Path | None,
+    *,
+    against: str | None = None,
+) -> tuple[Stand, Mapping[str, Any]]:
+    """Return the stand of a target, and what the oracle has to be told if it is compared with one.
+
+    A board takes no policy: the one that is named then is what it is said to run, so the oracle runs it.
 
     Raises:
+        What `stand_for` raises.
+    """
+    policy = {key: value for key, value in options.items() if key == "policy"}
+    if not policy or against is None:
+        return stand_for(name, session, options, seed, file), {}
+    bare = stand_for(name, session, {key: options[key] for key in options if key not in policy}, seed, file)
+    kind = session_class(bare.target.session)
+    if kind is None or not takes(kind, "policy"):
+        return bare, policy
+    return stand_for(name, session, options, seed, file), {}
+
+
+def oracle_of(witness: Stand, against: str = "sim", options: Mapping[str, Any] | None = None) -> Stand:
+    """Return the stand of the simulator that knows what a board does; `options` are what it has to be told besides.
+
+    Raises:
+        UsageError: `against` is no simulator.
         TargetLost: the board can't be asked what it is.
     """
-    return Stand(oracle_for(witness.target, witness.generation, witness.session.capabilities, against=against))
+    capabilities = witness.session.capabilities
+    oracle = oracle_for(witness.target, witness.generation, capabilities, against=against, options=options)
+    registry.load("sessions", oracle.session).check_target(oracle)
+    return Stand(oracle)

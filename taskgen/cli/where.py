@@ -28,6 +28,11 @@ _FLAGS = {
     "wire_log": "--wire-log",
 }
 
+#: What else there is where a session doesn't take an option.
+_HINTS = {
+    "policy": "leave it out, or that target; a board in software has its own: taskgen board serve --policy",
+}
+
 
 def find_targets(
     names: Sequence[str], session: str | None, options: Mapping[str, Any], seed: int, file: Path | None
@@ -86,7 +91,8 @@ def _check_options(target: Target) -> None:
         for option in target.options:
             if not takes(kind, option):
                 raise UsageError(
-                    f"{target}: {kind.__name__} takes no option {option!r}", hint="leave it out, or that target"
+                    f"{target}: {kind.__name__} takes no option {option!r}",
+                    hint=_HINTS.get(option, "leave it out, or that target"),
                 )
         kind.check_target(target)
     except UsageError as error:

@@ -28,6 +28,7 @@ class Judged(NamedTuple):
     trace: Executed | None = None  #: of the run of the set itself; None: it didn't run
     skipped: str = ""  #: why nothing is said; empty: it is
     remark: str = ""  #: what else is to be counted
+    unclaimed: tuple[str, ...] = ()  #: parts of the runs about which nothing is said, and why
 
 
 class Judge(Protocol):
@@ -310,7 +311,7 @@ class DifferenceJudge:
             return Judged(skipped=str(error))
         difference = compare(taskset, oracle, witness, Tolerance.of({"dialect": self.stand.generation}))
         remark = f"{difference.verdict}{', up to where both may go on otherwise' if difference.unclaimed else ''}"
-        return Judged(tuple(difference.violations()), witness, remark=remark)
+        return Judged(tuple(difference.violations()), witness, remark=remark, unclaimed=difference.unclaimed)
 
     def margin_ns(self) -> int | None:
         """Return None: orders and misses agree or they don't."""

@@ -4,8 +4,9 @@ from typing import Final, Literal, NamedTuple
 
 from taskgen.errors import TargetError
 from taskgen.taskset import TaskSet
-from taskgen.testing.judge import Judge
+from taskgen.testing.judge import Judge, Judged
 from taskgen.testing.properties import Violation
+from taskgen.testing.runs import Executed
 
 #: What several runs of a set say.
 _AGREEMENT: Final = {(True, True): "flaky", (True, False): "agree", (False, True): "disagree"}
@@ -19,6 +20,8 @@ class Replayed(NamedTuple):
     violations: tuple[Violation, ...] = ()  #: of the first run that broke it
     margin_ns: int | None = None  #: how far from failing the run was that came nearest to it; None: no time says that
     reason: str = ""  #: why a run has no verdict
+    trace: Executed | None = None  #: of the first run that broke it
+    unclaimed: tuple[str, ...] = ()  #: parts of the first run that passed about which nothing is said, and why
 
     @property
     def verdict(self) -> Literal["confirmed", "not confirmed", "no verdict"]:
@@ -45,21 +48,28 @@ def replay(judge: Judge, taskset: TaskSet, *, repeat: int = 1) -> Replayed:
         UsageError: what the user brought, a policy or a property, failed; or the target's options are wrong.
     """
     failed = passed = 0
-    first: tuple[Violation, ...] = ()
+    first = Judged()
     margins: list[int] = []
+    unclaimed: tuple[str, ...] = ()
+
+    def told(reason: str = "") -> Replayed:
+        least_ns = min(margins, default=None)
+        return Replayed(failed, passed, first.violations, least_ns, reason, first.trace, unclaimed)
+
     try:
         if judge.lacks:
             return Replayed(reason=judge.lacks)
         for _ in range(repeat):
             judged = judge.judge(taskset)
             if judged.skipped:
-                return Replayed(failed, passed, first, min(margins, default=None), judged.skipped)
+                return told(judged.skipped)
             failed += bool(judged.violations)
             passed += not judged.violations
-            first = first or judged.violations
+            first = judged if judged.violations and not first.violations else first
+            unclaimed = unclaimed or (() if judged.violations else judged.unclaimed)
             margin_ns = None if judged.violations else judge.margin_ns()
             margins += [] if margin_ns is None else [margin_ns]
     except TargetError as error:
         reason = f"{error}; {error.hint}" if error.hint else str(error)
-        return Replayed(failed, passed, first, min(margins, default=None), reason)
-    return Replayed(failed, passed, first, min(margins, default=None))
+        return told(reason)
+    return told()

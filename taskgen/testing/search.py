@@ -56,6 +56,7 @@ class Finding:
     unjudged: int = 0  #: sets that were passed over because the budget was spent
     skipped: Counter[str] = field(default_factory=Counter)  #: sets by the reason why nothing was said about them
     remarks: Counter[str] = field(default_factory=Counter)  #: sets by what else was said about them
+    unclaimed: tuple[str, ...] = ()  #: parts of runs about which nothing is said, and why; of the first set with such
     taskset: TaskSet | None = None  #: the counterexample, as small as it was found
     judged: Judged | None = None  #: what was said about it
     stored: Path | None = None  #: where it was stored before
@@ -152,6 +153,7 @@ class _Search:
         self.finding.examples = 0
         self.finding.skipped.clear()
         self.finding.remarks.clear()
+        self.finding.unclaimed = ()
         if isinstance(examples, Iterable):
             self._walk(examples, max_examples)
         else:
@@ -243,6 +245,7 @@ class _Search:
             found.shrinks += 1
         if judged.remark:
             found.remarks[judged.remark] += 1
+        found.unclaimed = found.unclaimed or judged.unclaimed
         skipped = sum(found.skipped.values())
         executions = self._judge.executions
         self._notify(Progress(found.examples + found.shrinks, executions, skipped, found.judged is not None))

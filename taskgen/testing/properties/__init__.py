@@ -22,7 +22,7 @@ from types import MappingProxyType
 
 from taskgen import registry
 from taskgen.errors import UsageError
-from taskgen.testing.properties import board, demand, events, jobs, order, response, sustainability
+from taskgen.testing.properties import board, demand, events, jobs, order, order_events, response, sustainability
 from taskgen.testing.properties.law import (
     BOARD_TOLERANCES,
     SIMULATED,
@@ -45,6 +45,7 @@ _LAWS: tuple[Law, ...] = (
     jobs.job_counts, jobs.release_separation, jobs.jobs_in_order, jobs.kill_at_criticaltime, jobs.executes_wcet,
     jobs.nothing_after_stop,
     order.work_conservation, *order.ORDERS, order.independence, order.mixed_band,
+    order_events.fixed_priority_events, order_events.edf_events,
     *response.RESPONSES, response.critical_instant,
     demand.edf_full_utilization, demand.edf_demand, demand.edf_overload,
     sustainability.less_execution, sustainability.longer_periods, sustainability.longer_deadlines,

@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple, Self, TypeAlias
 
 from taskgen import registry
 from taskgen.dialect.boards import BOARDS, BoardRow
-from taskgen.parameters import Parameters, parameters_of
+from taskgen.parameters import LEAST_URGENT, Parameters, parameters_of
 from taskgen.session import Capabilities
 from taskgen.taskset import TaskSet
 from taskgen.trace import Trace
@@ -43,14 +43,27 @@ class Tolerance:
 
     resolution_ns: int = 0  #: of its stamps
     late_ns: int = 0  #: whatever happens may come, or be stamped, late by this,
-    sibling_ns: int = 0  #: and by this for each other task of the set
+    sibling_ns: int = 0  #: and by this for each other task of the set: what it costs to create and to destroy its job
+    slice_ns: int = 0  #: of those that share a level in turn
     release_delay_ns: int = 0  #: from the release attempt to the START that tells of it
+    load_ns: int = (
+        0  #: from the release attempt to the end of the program's loading, at most; a kill that is due before
+    )
+    load_late_ns: int = 0  #: may come late by this, besides
     stop_ns: int = 0  #: how long it takes to cut all jobs off
     ends_untold: bool = False  #: a job may vanish without an event
+    kills_untold: bool = False  #: a kill that is due before the START of a single job is lost
+    top_priorities: int = 0  #: so many priorities, from 0 on, are the level of the target's own work
+    equal_priorities: int = 0  #: so many priorities are no more urgent than the least urgent one
 
-    def spread_ns(self, siblings: int) -> int:
-        """Return by how much an event of a task with so many siblings may be off."""
-        return self.resolution_ns + self.late_ns + siblings * self.sibling_ns
+    def spread_ns(self, siblings: int, peers: int = 0) -> int:
+        """Return by how much an event of a task with so many siblings may be off.
+
+        So many `peers`, tasks on the level of the target's own work, take a turn after each of its slices: that of an
+        event, and of two pieces of work per sibling, whose last slice may be a short one.
+        """
+        work_ns = siblings * self.sibling_ns
+        return self.resolution_ns + self.late_ns + work_ns + peers * (work_ns + (1 + 2 * siblings) * self.slice_ns)
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> "Tolerance":
@@ -64,10 +77,19 @@ def _board(row: BoardRow) -> Tolerance:
         resolution_ns=NS_PER_MS,
         # Creation and destruction of each sibling's instance, 26 and 252 ms, at the system's level.
         sibling_ns=279 * NS_PER_MS,
+        slice_ns=10 * NS_PER_MS,  # ten ticks of the kernel, whose levels are served round robin (wire-protocol 7.1)
         release_delay_ns=row.create_ns,
+        # The first instruction comes 25 ms after the creation, up to 110 of loading follow. Meanwhile kills of tasks
+        # alone came 43..90 ms after parse + criticaltime, all later ones 38: 52 late at most (wire-protocol 6.7).
+        load_ns=row.create_ns + 135 * NS_PER_MS,
+        load_late_ns=52 * NS_PER_MS,
         stop_ns=max(row.clear_ns, 500 * NS_PER_MS),
         # A job that is alive at its next release is destroyed there without an event (wire-protocol 6.4).
         ends_untold=row.name == "G3a",
+        # The start thread creates single jobs, so their kill timers are served meanwhile (wire-protocol 6.8).
+        kills_untold=row.offsets == "cumulative",
+        top_priorities=sum(row.level(raw) == 0 for raw in row.raw),
+        equal_priorities=sum(row.level(raw) == row.level(row.raw[LEAST_URGENT]) for raw in row.raw) - 1,
     )
 
 

@@ -213,6 +213,8 @@ MUTANTS = (
     by_policy("critical_instant", Inverted, FP, load=0.7),
     by_policy("nonpreemptive_fixed_priority_order", Inverted, {**FP, **STUBBORN}),
     by_policy("nonpreemptive_fixed_priority_response", Inverted, {**FP, **STUBBORN}),
+    by_policy("fixed_priority_events", Inverted, FP),
+    by_policy("edf_events", LongestDeadlineFirst, EDF, "EDF"),
     by_policy("rate_monotonic_order", LongestPeriodFirst, {"policy": "rm"}),
     by_policy("rate_monotonic_response", LongestPeriodFirst, {"policy": "rm"}),
     by_policy("nonpreemptive_rate_monotonic_order", LongestPeriodFirst, {"policy": "rm", **STUBBORN}),
