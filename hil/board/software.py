@@ -7,7 +7,7 @@ run_session_machine(board, faults=board)
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Final, Self
+from typing import ClassVar, Final, Self
 
 from hil.board.faults import check_works, parse
 from hil.board.process import Boards, serve
@@ -52,6 +52,8 @@ class SoftwareBoard:
         options: of the sessions, beside `OPTIONS`.
     """
 
+    session: ClassVar[type[TaskloaderSession]] = TaskloaderSession  #: what is opened; subclasses may know better
+
     generation: str = "G4"
     speed: str | float = "max"
     options: dict[str, object] = field(default_factory=dict)
@@ -73,7 +75,7 @@ class SoftwareBoard:
         if self._calls >= _CALLS:
             self._cycle()
         self._calls += 1
-        return TaskloaderSession.open(self.target)
+        return self.session.open(self.target)
 
     @property
     def boards(self) -> Boards:

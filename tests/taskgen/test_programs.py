@@ -1,6 +1,7 @@
 """Programs of sessions, step by step: what each promises, what is left in the end, and how they are written down."""
 
 import re
+import socket
 import subprocess
 import sys
 import threading
@@ -14,6 +15,7 @@ import pytest
 
 from sim.session import SimSession
 from taskgen import Target, TaskSet
+from taskgen.testing.leftovers import Leftovers
 from taskgen.testing.model import FAR_MS
 from taskgen.testing.program import Program
 from taskgen.testing.script import NoExpressionError, Script
@@ -137,18 +139,28 @@ def test_a_broken_promise_is_named(opens: Any, steps: Any, sentence: str) -> Non
     assert any(said.startswith(each) or each in said for each in sentence.split("|"))
 
 
-def test_what_is_left_in_the_end_is_found() -> None:
-    assert fails(promises.LeavesSocket, patience_s=0.05) == "nothing is left in the end, found 1 sockets"
-    assert fails(promises.LeavesThread, patience_s=0.05) == "nothing is left in the end, found the thread 'left alone'"
-    promises.LeavesThread.over.set()
-    while promises.LeavesSocket.left:
-        promises.LeavesSocket.left.pop().close()
+def test_what_is_left_is_found() -> None:
+    before, over = Leftovers.now(), threading.Event()
+    before.check(0)
+    thread = threading.Thread(target=over.wait, name="left alone")
+    with socket.socket(), pytest.raises(AssertionError, match="nothing is left in the end, found 1 sockets"):
+        before.check(0)
+    thread.start()
+    with pytest.raises(AssertionError, match="nothing is left in the end, found the thread 'left alone'"):
+        before.check(0)
+    over.set()
+    before.check(30)
+
+
+def test_what_is_left_in_the_end_of_a_program_is_found() -> None:
+    assert fails(promises.LeavesSocket, patience_s=1) == "nothing is left in the end, found 1 sockets"
+    promises.LeavesSocket.left.pop().close()
 
 
 def test_a_session_that_hangs_breaks_a_promise_too() -> None:
     before = threading.active_count()
-    assert fails(promises.Hangs, ("disconnect",), patience_s=0.1) == (
-        "a session never hangs: disconnect took longer than 0.1 s"
+    assert fails(promises.Hangs, ("disconnect",), patience_s=0.5) == (
+        "a session never hangs: disconnect took longer than 0.5 s"
     )
     promises.Hangs.over.set()
     while threading.active_count() > before:
