@@ -36,6 +36,7 @@ from typing import Any, Final
 
 from hil.clock import LAST_STAMP_MS, unwrap
 from hil.documents.live import Live, instance_name
+from taskgen import state
 from taskgen.addresses import Address
 from taskgen.dialect.boards import UPLOAD_NAME
 from taskgen.parameters import Parameters
@@ -114,18 +115,8 @@ def wall_ns(arrived_ns: int) -> int:
 
 
 def folder() -> Path | None:
-    """Return where records are kept; None: nowhere.
-
-    That is `boards` in the folder that TASKGEN_STATE names, or else in `taskgen` where the system keeps the state of
-    programs: $XDG_STATE_HOME or ~/.local/state, on Windows %LOCALAPPDATA%.
-    """
-    if given := os.environ.get("TASKGEN_STATE"):
-        return Path(given, "boards")
-    places = {"nt": (("LOCALAPPDATA", "."),)}.get(os.name, (("XDG_STATE_HOME", "."), ("HOME", ".local/state")))
-    for variable, inside in places:
-        if (base := Path(os.environ.get(variable, ""))).is_absolute():
-            return base / inside / "taskgen" / "boards"
-    return None
+    """Return where records are kept; None: nowhere."""
+    return state.folder("boards")
 
 
 def load(address: Address) -> Record | None:
