@@ -31,13 +31,16 @@ from taskgen.errors import TargetError, UsageError
 from taskgen.events import EventType
 from taskgen.taskset import TaskSet
 from taskgen.testing.stand import Stand
-from taskgen.units import NS_PER_MS, format_ms
+from taskgen.units import NS_PER_MS, format_ms, short
 
 #: From the creation of a process to its first instruction: in workload tables, not between START and EXIT (6.7).
 BEFORE_START_NS: Final = 25 * NS_PER_MS
 #: Programs read their argument as u32.
 LARGEST_ARGUMENT: Final = 2**32 - 1
 MOST_ARGUMENTS: Final = 1000
+#: Of one argument, and of one program: a calibration keeps the time of each.
+MOST_REPEAT: Final = 1000
+MOST_JOBS: Final = 20_000
 
 _RATIO: Final = 4
 #: What the time is taken to grow by at most, and at least, as a power of the argument.
@@ -75,6 +78,10 @@ class Effort:
             raise UsageError(f"repeat {self.repeat}, max-ms {self.max_ms}: expected at least 1")
         if not self.bound_percent.is_finite() or self.bound_percent < 0:
             raise UsageError(f"bound: {self.bound_percent} is no share in percent")
+        if self.repeat > MOST_REPEAT or self.repeat * len(self.arguments or ()) > MOST_JOBS:
+            raise UsageError(
+                f"repeat {short(self.repeat)}: expected at most {MOST_REPEAT} jobs per argument, {MOST_JOBS} in all"
+            )
         arguments = self.arguments
         if arguments is None:
             return

@@ -4,13 +4,19 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from taskgen import document, registry
 from taskgen.bench.prepare import Prepared
-from taskgen.bench.result import CaseResult, Series, SuiteResult
+from taskgen.bench.result import CaseResult, Result, Series, SuiteResult
 from taskgen.bench.suite import Case, Finding, Measured, Metric, Sample, Samples, Suite
 from taskgen.errors import UsageError
+
+#: How the finding of a case begins that the target can't run.
+LEFT_OUT: Final = "left out: "
+#: How failures begin that are the fault of a suite.
+_MEASURING: Final = "measuring it failed: "
+_JUDGING: Final = "judging the samples failed: "
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +26,7 @@ class Sampled:
     values: Mapping[str, Sample] = field(default_factory=dict)
     board: str = ""
     failure: str = ""  #: why there are no values; empty: there are
+    lost: str = ""  #: why it was given up, as its target was lost: that says nothing about the target
     notes: tuple[str, ...] = ()  #: what the run showed to be wrong
 
 
@@ -36,7 +43,7 @@ def sample(suite: Suite, case: Case, measured: Measured, board: str) -> Sampled:
     try:
         values = dict(case.measure(measured))
     except Exception as error:  # noqa: BLE001  # a suite may be anybody's
-        return Sampled(board=board, failure=f"measuring it failed: {registry.describe(error)}")
+        return Sampled(board=board, failure=f"{_MEASURING}{registry.describe(error)}")
     declared = {metric.name for metric in suite.metrics}
     for name, value in values.items():
         if name not in declared:
@@ -57,7 +64,7 @@ def suite_result(prepared: Prepared, runs: Sequence[Runs], *, pooled: bool) -> S
         pooled: whether it matters which board a sample is from.
     """
     suite = prepared.suite
-    left_out = [_plain(Finding(name, f"left out: {reason}")) for name, reason in prepared.left_out]
+    left_out = [_plain(Finding(name, f"{LEFT_OUT}{reason}")) for name, reason in prepared.left_out]
     if prepared.skipped:
         return SuiteResult(suite.name, suite.version, findings=left_out, skipped=prepared.skipped)
     cases = [_case_result(suite, case, found, pooled=pooled) for case, found in zip(prepared.cases, runs, strict=True)]
@@ -68,12 +75,13 @@ def suite_result(prepared: Prepared, runs: Sequence[Runs], *, pooled: bool) -> S
 
 def _case_result(suite: Suite, case: Case, runs: Runs, *, pooled: bool) -> CaseResult:
     series = [each for metric in suite.metrics if (each := _series(case, metric, runs, pooled=pooled)) is not None]
-    failures = [
-        f"{'warm-up' if number < 0 else f'repetition {number}'}: {runs[number].failure}"
-        for number in sorted(runs)
-        if runs[number].failure
-    ]
-    return CaseResult(case.name, case.params, series, failures, document.to_plain(case.taskset))
+    failures = [f"{_which(number)}: {runs[number].failure}" for number in sorted(runs) if runs[number].failure]
+    lost = [f"{_which(number)}: {runs[number].lost}" for number in sorted(runs) if runs[number].lost]
+    return CaseResult(case.name, case.params, series, failures, document.to_plain(case.taskset), lost)
+
+
+def _which(repetition: int) -> str:
+    return "warm-up" if repetition < 0 else f"repetition {repetition}"
 
 
 def _series(case: Case, metric: Metric, runs: Runs, *, pooled: bool) -> Series | None:
@@ -107,10 +115,26 @@ def _noted(case: Case, runs: Runs) -> list[Mapping[str, Any]]:
 def _judged(prepared: Prepared, samples: Mapping[str, Samples]) -> list[Mapping[str, Any]]:
     suite = prepared.suite
     try:
-        return [_plain(finding) for finding in suite.judge(prepared.cases, samples)]
+        found = [_plain(finding) for finding in suite.judge(prepared.cases, samples)]
+        document.encode(found)
     except Exception as error:  # noqa: BLE001  # a suite may be anybody's
-        return [_plain(Finding("judge", f"judging the samples failed: {registry.describe(error)}", ok=False))]
+        return [_plain(Finding("judge", f"{_JUDGING}{registry.describe(error)}", ok=False))]
+    return found
 
 
 def _plain(finding: Finding) -> Mapping[str, Any]:
     return asdict(finding)
+
+
+def broken_suite(result: Result) -> str:
+    """Return what is wrong with the first suite whose code failed on what was measured; empty: with none."""
+    for suite in result.suites:
+        for case in suite.cases:
+            for failure in case.failures:
+                if _MEASURING in failure:
+                    return f"suite {suite.name}, case {case.name}: {failure.partition(': ')[2]}"
+        for finding in suite.findings:
+            text = str(finding.get("text", ""))
+            if text.startswith(_JUDGING):
+                return f"suite {suite.name}: {text}"
+    return ""

@@ -5,13 +5,13 @@ Each function returns why not, in words for one line; empty: nothing is in the w
 
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
+from statistics import fmean
 from typing import Any, Final
 
 from taskgen.bench.result import CaseResult, Result, Series, SuiteResult
-from taskgen.bench.statistics import median
 from taskgen.units import short
 
-#: A reference load that changed by more than this makes host times suspect.
+#: With a reference load that changed by more than this, host times say nothing.
 DRIFT: Final = 1.05
 
 #: What of a target's record doesn't say what is measured: how it is called and reached. All else must be the same.
@@ -61,13 +61,18 @@ def series_apart(before: Series | None, after: Series) -> str:
 
 
 def drifted(before: Result, after: Result) -> str:
-    """Return by how much this machine itself changed; empty: not beyond the bound, or unknown."""
+    """Return by how much this machine itself changed; empty: not beyond the bound, or unknown.
+
+    By the mean, unlike all else: where others compute on this machine, most samples of so short a load are as ever, and
+    the few that were interrupted tell. Of 15 false alarms that a changing load had raised the median explains 10, the
+    mean all (of 100 pairs of runs of suite churn on the same board).
+    """
     if not before.reference_ns or not after.reference_ns:
         return ""
-    ratio = ratio_of(median(before.reference_ns), median(after.reference_ns))
+    ratio = ratio_of(fmean(before.reference_ns), fmean(after.reference_ns))
     if ratio is None or 1 / DRIFT <= ratio <= DRIFT:
         return ""
-    return f"the reference load of this machine took {ratio:.2f} times as long as with the baseline"
+    return f"this machine's reference load took {ratio:.2f} times as long as with the baseline"
 
 
 def machines_apart(before: Result, after: Result) -> str:

@@ -3,6 +3,10 @@
 A metric changed if three things hold: the samples differ significantly (Mann-Whitney, p below `LEVEL` after Holm's
 correction over the metrics of the run), the medians differ by more than `FACTOR`, and by more than the floor below
 which nobody cares. What isn't comparable is never compared, and says why.
+
+Ranks tell whether two samples differ, not why. All samples of a run share the machine that they were measured with: if
+others used it more than before, all host times are longer, significantly. So where the reference load took another time
+than with the baseline, host times aren't compared; what the target's own clock measured is.
 """
 
 from collections import Counter
@@ -130,18 +134,20 @@ def compare(before: Result, after: Result) -> Comparison:
     """Compare a result with an earlier one, the baseline."""
     apart = targets_apart(before, after)
     earlier = {suite.name: suite for suite in before.suites}
+    suspect = drifted(before, after)
     found: list[Row | _Pair] = []
     for suite in after.suites:
         old = earlier.get(suite.name)
         found += _suite_rows(old, suite, apart or suites_apart(old, suite), complete=after.complete)
+    timed_here = any(isinstance(each, _Pair) and each.after.host for each in found)
+    found = [_withheld(each, suspect) for each in found]
     pairs = [each for each in found if isinstance(each, _Pair)]
     tested = [pair for pair in pairs if pair.varied]
     notes = [f"the target isn't the baseline's: {apart}"] if apart else []
     notes += [*absent_suites(before, after), *_incomplete(before, after), *_reach(tested)]
-    suspect = drifted(before, after)
-    if any(pair.after.host for pair in pairs):
+    if timed_here:
         notes += _host_notes(machines_apart(before, after), suspect)
-    judged = iter(_judged(pairs, tested, suspect))
+    judged = iter(_judged(pairs, tested))
     return Comparison(tuple(next(judged) if isinstance(each, _Pair) else each for each in found), tuple(notes))
 
 
@@ -217,13 +223,19 @@ def _series_row(before: Series | None, after: Series, apart: str, *, accountable
 # -- verdicts
 
 
-def _judged(pairs: Sequence[_Pair], tested: Sequence[_Pair], suspect: str) -> Iterator[Row]:
+def _withheld(found: Row | _Pair, suspect: str) -> Row | _Pair:
+    """Return a row instead of host times that aren't to be judged; a test that isn't made needs no share of p."""
+    if not suspect or not isinstance(found, _Pair) or not found.after.host:
+        return found
+    return replace(found.row, verdict=Verdict.APART, why=suspect)
+
+
+def _judged(pairs: Sequence[_Pair], tested: Sequence[_Pair]) -> Iterator[Row]:
     """Yield the row of each pair; those that aren't tested have p = 1."""
     adjusted = iter(holm([mann_whitney(pair.before.samples, pair.after.samples) for pair in tested]))
     for pair in pairs:
         p = next(adjusted) if pair.varied else None
-        verdict = _verdict(pair, 1.0 if p is None else p)
-        yield replace(pair.row, verdict=verdict, p=p, why=suspect if pair.after.host else "")
+        yield replace(pair.row, verdict=_verdict(pair, 1.0 if p is None else p), p=p)
 
 
 def _verdict(pair: _Pair, p: float) -> Verdict:
@@ -257,8 +269,8 @@ def _reach(tested: Sequence[_Pair]) -> Iterator[str]:
 
 
 def _host_notes(machines: str, suspect: str) -> Iterator[str]:
-    """Yield what makes host times suspect; other metrics don't depend on it."""
+    """Yield what is in the way of host times; other metrics don't depend on it."""
     if machines:
         yield f"host times are from different machines: {machines}"
     if suspect:
-        yield f"host times are suspect: {suspect}"
+        yield f"host times aren't compared: {suspect}"

@@ -205,7 +205,7 @@ class Bench:
 
     def _result(self, started: datetime, reason: str, workers: Sequence[Worker]) -> Result:
         turns = self.turns
-        found = turns.found | {turn: Sampled(failure=lost) for turn, lost in turns.lost.items()}
+        found = turns.found | {turn: Sampled(lost=lost) for turn, lost in turns.lost.items()}
         runs: dict[tuple[int, int], dict[int, Sampled]] = {}
         for turn, sampled in found.items():
             runs.setdefault((turn.suite, turn.case), {})[turn.repetition] = sampled

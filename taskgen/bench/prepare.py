@@ -6,9 +6,11 @@ from typing import Any
 
 from taskgen import registry
 from taskgen.bench.suite import Case, Setting, Suite
+from taskgen.bench.wellformed import check_cases, check_suite
 from taskgen.bench.work import ExecutionTime, Table, Work
 from taskgen.boards import BoardTarget
-from taskgen.errors import InputError, TaskgenError, Unsupported, UsageError
+from taskgen.errors import InputError, Unsupported, UsageError
+from taskgen.parameters import parameters_of
 from taskgen.session import Plan, Session
 from taskgen.testing.stand import Stand, is_board
 
@@ -31,11 +33,12 @@ def load_suite(name: str) -> Suite:
     """Return a suite by NAME.
 
     Raises:
-        UsageError: there is none, or it is something else.
+        UsageError: there is none, it is something else, or a field of it is wrong.
     """
     found = registry.load("suites", name)
     if not isinstance(found, Suite):
         raise UsageError(f"suite {name!r:.80}: {found!r:.60} is no taskgen.bench.suite.Suite", hint="name its SUITE")
+    check_suite(found)
     return found
 
 
@@ -75,19 +78,18 @@ def prepare(suite: Suite, setting: Setting, session: Session) -> Prepared:
     Raises:
         UsageError: the suite is wrong (its name is in the message), or something isn't there that its sets need.
     """
-    if skipped := suite.lacks(setting):
-        return Prepared(suite, skipped=skipped)
     try:
+        if skipped := suite.lacks(setting):
+            return Prepared(suite, skipped=skipped)
         made = suite.cases(setting)
     except UsageError as error:  # such as work that no program of the target can do
         return Prepared(suite, skipped=str(error))
     except Exception as error:
         raise UsageError(f"suite {suite.name}: making its cases failed: {registry.describe(error)}") from error
-    _check_names(suite, made)
     cases: list[Case] = []
     durations: list[int] = []
     left_out: list[tuple[str, str]] = []
-    for case in made:
+    for case in check_cases(suite, made):
         reason, duration_ns = case.skipped, 0
         if not reason:
             reason, duration_ns = _checked(suite, case, session)
@@ -100,23 +102,26 @@ def prepare(suite: Suite, setting: Setting, session: Session) -> Prepared:
     return Prepared(suite, tuple(cases), tuple(durations), tuple(left_out), skipped)
 
 
-def _check_names(suite: Suite, cases: Sequence[Case]) -> None:
-    names = [case.name for case in cases]
-    for name in names:
-        if names.count(name) > 1:
-            raise UsageError(f"suite {suite.name}: two cases are called {name!r:.60}")
-
-
 def _checked(suite: Suite, case: Case, session: Session) -> tuple[str, int]:
     """Return why a target can't run a case, and how long a run takes at most."""
     try:
         plan = session.check(case.taskset, horizon_ms=case.horizon_ms, admission=case.admission)
     except Unsupported as error:
         return str(error), 0
-    except TaskgenError as error:
-        place = f"suite {suite.name}, case {case.name}: "
-        raise type(error)(f"{place if isinstance(error, InputError) else ''}{error}", hint=error.hint) from None
+    except InputError as error:
+        if _is_sound(case):  # what it lacks is what an option of the target asks for, such as a policy
+            return str(error), 0
+        raise InputError(f"suite {suite.name}, case {case.name}: {error}", hint=error.hint) from None
     return "", longest_ns(plan)
+
+
+def _is_sound(case: Case) -> bool:
+    """Whether a set is a set, whoever runs it."""
+    try:
+        parameters_of(case.taskset)
+    except InputError:
+        return False
+    return True
 
 
 def longest_ns(plan: Plan) -> int:

@@ -7,12 +7,13 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from taskgen.bench.collect import LEFT_OUT
 from taskgen.bench.comparable import DRIFT, ratio_of
 from taskgen.bench.compare import FACTOR, FAILURES, LEVEL, Comparison, Row, Verdict, failure_text, runs
 from taskgen.bench.result import CaseResult, Result, Series, SuiteResult
@@ -35,6 +36,14 @@ _LEGEND: Final[Mapping[str, str]] = {
     "x": "not comparable",
 }
 _OK: Final[Mapping[bool | None, str]] = {True: "ok", False: "NOT OK", None: "-"}
+
+#: What is said of a canary's figures; those that are bad have words of their own.
+_CANARY: Final[Mapping[str, str]] = {
+    "execution_ms": "its program took {:g} ms",
+    "slow_percent": "{:+.1f} % against its reference",
+    "drift_ppm": "drift {:+g} ppm",
+    "drift_uncertainty_ppm": "give or take {:g}",
+}
 
 
 def show(console: Console, result: Result, comparison: Comparison | None = None, *, baseline: str = "") -> None:
@@ -159,10 +168,20 @@ def _number(value: float | None, decimals: int) -> str:
 def _suite_lines(suite: SuiteResult) -> Iterator[str]:
     if suite.cases:
         yield warmup_line(suite.cases)
-    for finding in suite.findings:
-        ok = finding.get("ok")
-        verdict = _OK.get(ok if isinstance(ok, bool) else None)
-        yield f"{verdict:<6}  {printable(finding.get('name', '?'))}: {printable(finding.get('text', ''))}"
+    alike: dict[tuple[str, str, int], list[str]] = {}
+    for number, finding in enumerate(suite.findings):
+        ok, text = finding.get("ok"), str(finding.get("text", ""))
+        own = 0 if text.startswith(LEFT_OUT) else 1 + number  # what is left out for one reason is told together
+        verdict = str(_OK.get(ok if isinstance(ok, bool) else None))
+        alike.setdefault((verdict, text, own), []).append(str(finding.get("name", "?")))
+    for (verdict, text, _), names in alike.items():
+        yield f"{verdict:<6}  {_named(names)}: {printable(text)}"
+
+
+def _named(names: Sequence[str]) -> str:
+    """Return the first few names, and how many more there are."""
+    more = len(names) - _MOST_NAMED
+    return ", ".join(map(printable, names[:_MOST_NAMED])) + (f" and {more} more" if more > 0 else "")
 
 
 def _failures(suite: SuiteResult, told: Sequence[Row]) -> Iterator[str]:
@@ -219,8 +238,24 @@ def reference_line(reference_ns: Sequence[int]) -> str:
 
 def _canary_lines(result: Result) -> Iterator[str]:
     for row in result.canary:
-        flat = {key: value for key, value in row.items() if not isinstance(value, list | tuple | Mapping)}
-        yield f"canary: {', '.join(f'{printable(key)} {printable(value)}' for key, value in flat.items())}"
+        yield f"canary: {printable(', '.join(_canary_words(row)))}"
+
+
+def _canary_words(row: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what a canary found, in words; what is unknown is left out."""
+    yield f"{row.get('board', '?')} {_OK[row['good']] if isinstance(row.get('good'), bool) else ''}".rstrip()
+    if row.get("skipped"):
+        yield f"skipped: {row['skipped']}"
+    if why := row.get("why"):  # it names the figures that are bad
+        yield from map(str, why if isinstance(why, list | tuple) else [why])
+        return
+    for key, words in _CANARY.items():
+        value = row.get(key)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            yield words.format(value)
+    rate = row.get("clock_rate")
+    if row.get("drift_ppm") is None and isinstance(rate, int | float) and not isinstance(rate, bool):
+        yield f"its clock runs {rate:.2f} times as fast as ours"
 
 
 def _incomplete(result: Result) -> str:
@@ -246,9 +281,7 @@ def _reasons(rows: Iterable[Row]) -> Iterator[str]:
         if row.why:
             groups.setdefault((row.mark, row.why), []).append(row)
     for (mark, why), group in groups.items():
-        named = [printable(f"{row.case} {row.metric}") for row in group[:_MOST_NAMED]]
-        more = len(group) - len(named)
-        yield f"{mark or ' '} {', '.join(named)}{f' and {more} more' * bool(more)}: {printable(why)}"
+        yield f"{mark or ' '} {_named([f'{row.case} {row.metric}' for row in group])}: {printable(why)}"
 
 
 def _say(console: Console, line: str) -> None:

@@ -11,7 +11,11 @@ from typing import Final, NamedTuple
 
 from taskgen.bench.collect import Sampled
 from taskgen.bench.prepare import Prepared
+from taskgen.errors import UsageError
+from taskgen.units import short
 
+#: As many fit into a document that can be read again.
+MOST_RUNS: Final = 200_000
 #: A run that cost its target so often is given up: it may be the run's fault.
 MOST_LOSSES: Final = 2
 
@@ -25,13 +29,24 @@ class Turn(NamedTuple):
 
 
 def order(prepared: Sequence[Prepared], *, repeat: int, warmup: int, seed: int) -> list[Turn]:
-    """Return all runs: the rounds of the warm-up, then those that count; each shuffled, the same for the same seed."""
+    """Return all runs: the rounds of the warm-up, then those that count; each shuffled, the same for the same seed.
+
+    Raises:
+        UsageError: there are more than `MOST_RUNS`.
+    """
     rng = random.Random(seed)
     asked = [
         (suite, number, case.repeat)
         for suite, each in enumerate(prepared)
         for number, case in enumerate(each.cases)
     ]  # fmt: skip
+    runs = sum(repeat + warmup if own is None else own for _, _, own in asked)
+    if runs > MOST_RUNS:
+        raise UsageError(
+            f"{len(asked)} cases, repeat {short(repeat)}, warmup {short(warmup)}: {short(runs)} runs, expected at most"
+            f" {MOST_RUNS}",
+            hint="repeat them less often, or name fewer suites",
+        )
     last = max([repeat, *(own for _, _, own in asked if own is not None)])
     turns: list[Turn] = []
     for repetition in range(-warmup, last):

@@ -58,6 +58,7 @@ def bench(  # one parameter per option of the command line
     execution: options.Execution = None,
     binaries: options.Binaries = None,
     port: options.Port = None,
+    dialect: asked.Dialect = None,
     inventory: options.Inventory = None,
     against: asked.Against = None,
     compare: asked.Compare = None,
@@ -85,14 +86,15 @@ def bench(  # one parameter per option of the command line
     if list_them:
         _list(as_json=as_json)
         return 0
-    if against is not None and against.partition(":")[0] != "sim":
-        raise UsageError(f"--against {against!r:.40}: only sim predicts", hint="use --against sim, or sim:PROFILE")
+    _check_against(against)
+    from taskgen.bench.collect import broken_suite
     from taskgen.bench.measure import Asked
 
     given = session_options(
         non_preemptive=non_preemptive, policy=policy, profile=profile, cores=cores, migration=migration,
         partition=partition, overrun=overrun, tie=tie, context_switch_ms=context_switch, scheduler_ms=scheduler_cost,
         migration_ms=migration_cost, quantum_ms=quantum, workload=workload, execution=execution, port=port,
+        dialect=dialect,
     )  # fmt: skip
     earlier = _earlier(compare, baseline)
     if fail_on is not None and earlier is None:
@@ -105,7 +107,7 @@ def bench(  # one parameter per option of the command line
         found = _targets(name, session, given, seed, inventory, binaries)
         work = _work(found, calibration)
         question = Asked(chosen, repeat, warmup, seed, int(duration * _MS_PER_S), work, name)
-        result = _measured(found, question, against)
+        result, unpredicted = _measured(found, question, against)
         place = _kept(result, save_baseline)
         comparison = _show(result, earlier, place)
         if sink is not None:
@@ -113,7 +115,21 @@ def bench(  # one parameter per option of the command line
 
             sink.write(to_json(result) + "\n")
             sink.flush()
-    return _exit_code(result, comparison, fail_on)
+    code = _exit_code(result, comparison, fail_on)
+    if code in {0, 75}:  # nothing that was measured is lost, and it isn't all well either
+        if unpredicted is not None:
+            raise unpredicted
+        if broken := broken_suite(result):
+            raise UsageError(broken, hint="what was measured is kept; mend the suite, and measure it again")
+    return code
+
+
+def _check_against(against: str | None) -> None:
+    if against is None:
+        return
+    if against.partition(":")[0] != "sim":
+        raise UsageError(f"--against {against!r:.40}: only sim predicts", hint="use --against sim, or sim:PROFILE")
+    find_targets([against], None, {}, 0, None)
 
 
 class Earlier(NamedTuple):
@@ -172,17 +188,27 @@ def _work(targets: "Sequence[Target]", calibration: Path | None) -> "Work | None
     return None if path is None else calibrated.load(path)
 
 
-def _measured(targets: "Sequence[Target]", question: "Asked", against: str | None) -> "Result":
-    from taskgen.bench.measure import measure
+def _measured(
+    targets: "Sequence[Target]", question: "Asked", against: str | None
+) -> "tuple[Result, UsageError | None]":
+    """Return what was measured, and why it can't be predicted although that was asked for."""
+    from taskgen.bench.measure import INTERRUPTED, measure
     from taskgen.cli.bench_progress import Progress
 
     with Progress(question.seed, keep=against is not None) as progress:
         result = measure(targets, question, progress)
     if against is None:
-        return result
+        return result, None
     from taskgen.bench.fidelity import fidelity
 
-    return replace(result, extra={"fidelity": fidelity(progress.kept, targets[0], against=against)})
+    cases = [f"{suite.name}/{case.name}" for suite in result.suites for case in suite.cases]
+    kept = sorted(progress.kept, key=lambda each: cases.index(each[0]))  # not as they were shuffled
+    try:
+        return replace(result, extra={"fidelity": fidelity(kept, targets[0], against=against)}), None
+    except UsageError as error:
+        return result, error
+    except KeyboardInterrupt:
+        return replace(result, complete=False, reason=INTERRUPTED), None
 
 
 def _kept(result: "Result", baseline: str | None) -> Path:

@@ -82,6 +82,15 @@ Against = Annotated[
         rich_help_panel=_OUT,
     ),
 ]
+Dialect = Annotated[
+    str | None,
+    typer.Option(
+        metavar="G",
+        help="The generation of the boards, where their answers leave it open: G1, G1o, ...",
+        show_default=False,
+        rich_help_panel="How to run it",
+    ),
+]
 Compare = Annotated[
     str | None,
     typer.Option(

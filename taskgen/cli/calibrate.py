@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from taskgen.cli import options
+from taskgen.cli.bench_options import Dialect
 from taskgen.cli.check_options import Seed
 from taskgen.cli.run import open_document
 from taskgen.cli.where import session_options, stand_for
@@ -94,6 +95,7 @@ def calibrate(  # one parameter per option of the command line
     execution: options.Execution = None,
     binaries: options.Binaries = None,
     port: options.Port = None,
+    dialect: Dialect = None,
     inventory: options.Inventory = None,
     output: Output = None,
     plot: Plot = None,
@@ -115,7 +117,13 @@ def calibrate(  # one parameter per option of the command line
     effort = calibration.Effort(repeat, max_ms, seed, arguments, bound)
     _check_places(output, plot)
     given = session_options(
-        profile=profile, cores=cores, workload=workload, execution=execution, binaries=binaries, port=port
+        profile=profile,
+        cores=cores,
+        workload=workload,
+        execution=execution,
+        binaries=binaries,
+        port=port,
+        dialect=dialect,
     )
     with ExitStack() as stack:
         sink = open_document(stack, None, to_stdout=as_json)

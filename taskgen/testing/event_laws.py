@@ -95,8 +95,13 @@ def comes_once(run: Observed) -> None:
     """Each event comes once."""
     if len(set(run.events)) == len(run.events):
         return
+    # Where STARTs count, two releases that were denied within the resolution of stamps look alike: a busy board serves
+    # a late tick and the next one at the same time.
+    alike = {EventType.NOT_SCHEDULED} if run.capabilities.job_numbers == "starts" else frozenset()
     seen: set[Event] = set()
     for event in run.events:
+        if event.type in alike:
+            continue
         require(event not in seen, f"each event comes once, this one came again: {event}")
         seen.add(event)
 

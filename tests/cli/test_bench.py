@@ -11,13 +11,14 @@ from taskgen import registry
 from taskgen.bench import document
 from taskgen.bench.result import Result, Series
 from tests.cli.commanded import Run, start
+from tests.hil.board.serving import serving
 
 SHELF = Path(".taskgen") / "bench"
 
 SUITE = """
 import os
 from taskgen import TaskSet
-from taskgen.bench.suite import Case, Metric, Suite
+from taskgen.bench.suite import Case, Finding, Metric, Suite
 
 def cases(setting):
     work = int(os.environ.get("WORK", "2"))
@@ -32,6 +33,8 @@ def broken(measured):
 MINE = Suite("mine", "is it mine?", 1, (Metric("response", "ms", "less", 0.1, "how long"),), cases)
 TWIN = Suite("mine", "is it mine?", 1, MINE.metrics, cases)
 BROKEN = Suite("broken", "?", 1, MINE.metrics, lambda setting: [Case("one", cases(setting)[0].taskset, broken)])
+UNJUDGED = Suite("mine", "is it mine?", 1, MINE.metrics, cases, judge=lambda cases, samples: broken(cases))
+ODD = Suite("mine", "?", 1, MINE.metrics, cases, judge=lambda *_: [Finding("odd", "?", values={"set": {1}})])
 NONE = 42
 """
 
@@ -148,9 +151,11 @@ def test_without_a_pool_the_hint_says_how_to_get_one(bench: Run) -> None:
         (["--save-baseline", "../x"], "baseline '../x'"),
         (["--repeat", "3", "--repeat", "4"], "--repeat: given twice differently: 3, 4"),
         (["--repeat", "0"], "--repeat"),
+        (["--repeat", "9" * 30], "runs, expected at most 200000"),
         (["--duration", "long"], "'long' is not a number of seconds"),
         (["--duration", "0"], "out of range"),
         (["--against", "board"], "only sim predicts"),
+        (["--against", "sim:G9"], "'G9' isn't supported"),
         (["--target", "stdio"], "shows descriptions, and runs nothing"),
         (["--policy", "nosuch"], "nosuch"),
         (["--calibration", "none.toml"], "none.toml: can't be read"),
@@ -163,13 +168,78 @@ def test_what_is_wrong_is_said_before_anything_runs(bench: Run, arguments: list[
     assert not SHELF.exists()
 
 
-def test_runs_that_fail_leave_no_verdict(bench: Run) -> None:
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("BROKEN", "suite broken, case one: measuring it failed: RuntimeError: broken on purpose"),
+        ("UNJUDGED", "suite mine: judging the samples failed: RuntimeError: broken on purpose"),
+        ("ODD", "suite mine: judging the samples failed: InputError: "),
+    ],
+)
+def test_a_suite_that_breaks_is_its_authors_fault_and_costs_no_sample_of_others(
+    bench: Run, name: str, message: str
+) -> None:
+    suites = ("--suite", f"own.py:{name}", "--suite", "smoke")
+    code, out, err = bench(*suites, "--repeat", "2", "--warmup", "0", "--json")
+    assert code == 2
+    assert f"error: {message}" in err
+    assert "Traceback" not in err
+    smoke = json.loads(out)["suites"][1]
+    assert all(len(series["samples"]) == 2 for case in smoke["cases"] for series in case["series"])
+    assert document.read(SHELF / "0001_nogit_sim.json").complete == (name != "BROKEN")
+
+
+def test_runs_that_fail_make_no_baseline(bench: Run) -> None:
     code, out, err = bench("--suite", "own.py:BROKEN", "--repeat", "2", "--warmup", "0", "--save-baseline", "main")
-    assert code == 75
-    assert "broken on purpose" in out
+    assert code == 2
     assert "2 of 2 runs failed" in out
     assert "the baseline main is left as it is" in err
     assert not (SHELF / "baselines").exists()
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ("name='a\\nb'", "name: 'a\\nb', expected a text of 1 to 200 printable characters"),
+        ("version='1'", "version: '1', expected a whole number"),
+        ("metrics=(Metric('r', 'ms', 'sideways', 0, ''),)", "metric r: better: 'sideways', expected less or more"),
+        ("metrics=(Metric('r', 'ms', 'less', -1, ''),)", "metric r: floor: -1, expected a number from 0 on"),
+        ("metrics=MINE.metrics * 2", "two metrics are called 'response'"),
+        ("lacks=broken", "making its cases failed: RuntimeError: broken on purpose"),
+        ("cases=broken", "making its cases failed: RuntimeError: broken on purpose"),
+        ("cases=lambda _: None", "cases: None, expected a list of Cases"),
+        ("cases=lambda _: [1]", "cases: 1, expected Cases only"),
+        ("cases=lambda _: [Case('x', {}, measure)]", "case x: taskset: {}, expected a TaskSet"),
+        ("cases=lambda s: [replace(cases(s)[0], repeat=0)]", "case one: repeat: 0, expected a whole number from 1 on"),
+        ("cases=lambda s: [replace(cases(s)[0], stop_after=0)]", "case one: stop_after: 0, expected a whole number"),
+        ("cases=lambda s: [replace(cases(s)[0], params={'u': []})]", "case one: params: u: [], expected a number or"),
+        ("cases=lambda s: [replace(cases(s)[0], predicted={'x': 1})]", "case one: predicted: 'x', expected a metric"),
+        ("cases=lambda s: [replace(cases(s)[0], name='')]", "name of a case: '', expected a text of 1 to 200"),
+    ],
+)
+def test_a_malformed_suite_is_one_line_before_anything_runs(bench: Run, fields: str, message: str) -> None:
+    Path("bad.py").write_text(f"from dataclasses import replace\n{SUITE}\nBAD = replace(MINE, {fields})\n")
+    code, out, err = bench("--suite", "bad.py:BAD")
+    assert (code, out) == (2, "")
+    assert err.startswith("error: suite ")
+    assert message in err
+    assert not SHELF.exists()
+
+
+def test_cases_that_a_policy_can_not_rank_are_left_out(bench: Run) -> None:
+    code, out, _ = bench("--suite", "knee", "--policy", "fp", "--repeat", "1", "--warmup", "0")
+    assert code == 0
+    assert "edf-liu-layland-0.82 and 21 more: left out: task 0: priority: is missing, policy fp needs" in out
+    assert "ok      fp-liu-layland: misses from U = 0.83" in out
+
+
+def test_a_generation_that_answers_leave_open_is_given(bench: Run) -> None:
+    with serving(generation="G1o", speed="max") as server:
+        smoke = ("--target", str(server.stations[0].address), "--suite", "smoke", "--repeat", "1", "--warmup", "0")
+        code, _, err = bench(*smoke)
+        assert (code, "generation G1 or G1o" in err) == (2, True)
+        code, out, _ = bench(*smoke, "--dialect", "G1o", "--json")
+    assert (code, json.loads(out)["target"]["generation"]) == (0, "G1o")
 
 
 def test_a_target_that_is_not_there_is_no_verdict(bench: Run) -> None:
@@ -187,7 +257,7 @@ def test_predictions_stand_beside_what_was_measured(bench: Run) -> None:
 
 
 def test_ctrl_c_keeps_what_was_measured(tmp_path: Path) -> None:
-    with start(tmp_path, "bench", "--suite", "churn", "--repeat", "100000", "-o", "partial.json") as process:
+    with start(tmp_path, "bench", "--suite", "churn", "--repeat", "20000", "-o", "partial.json") as process:
         assert process.stderr is not None
         assert "bench: 6 cases" in process.stderr.readline()
         process.send_signal(signal.SIGINT)

@@ -79,7 +79,7 @@ def ends(policy: Any, **options: Any) -> dict[int, int]:
         ("tests.taskgen.properties.mutants:Inverted", {}, {0: 552, 1: 252}),
         ("rr", {"quantum_ms": 100}, {0: 552, 1: 452}),
     ],
-    ids=str,
+    ids=["auto", "fp", "class", "object", "place", "rr"],
 )
 def test_a_policy_orders_the_jobs_of_a_profile(policy: Any, options: dict[str, Any], expected: dict[int, int]) -> None:
     assert ends(policy, **options) == expected

@@ -58,7 +58,9 @@ def take_all_steps(program: Program) -> None:
 
 
 @pytest.mark.parametrize(
-    "opens", [promises.Steady, Target("sim"), partial(SimSession, trace=False), promises.Bench()], ids=repr
+    "opens",
+    [promises.Steady, Target("sim"), partial(SimSession, trace=False), promises.Bench()],
+    ids=["class", "target", "partial", "object"],
 )
 def test_a_session_that_keeps_its_promises(opens: Any) -> None:
     with Program(opens) as program:

@@ -1,7 +1,8 @@
 """Does it keep going: does the board's clock drift, are jobs lost, does this process grow?
 
-`--duration` (60 s by default) is cut into ten slices, each a run of a periodic set; a simulator's time is simulated.
-Whatever `--repeat` says, each slice runs once, in the order of time, so that samples show a trend. Of each slice:
+`--duration` (60 s by default) is cut into ten slices, or more where one would have more than 10 000 periods; each is
+a run of a periodic set, and a simulator's time is simulated. Whatever `--repeat` says, each slice runs once, in the
+order of time, so that samples show a trend. Of each slice:
 
 - `lost`: jobs that should have started and didn't. A task of period T has H/T releases before the horizon H; where an
   overrun costs a release by the rules of a generation none happens here, since jobs are much shorter than T.
@@ -25,6 +26,8 @@ from taskgen.bench.suite import Case, Finding, Measured, Metric, Sample, Samples
 from taskgen.taskset import TaskSet
 
 _SLICES: Final = 10
+#: Of a slice: the events of a run are bounded. A simulator gets there in a quarter of an hour of its time.
+_MOST_PERIODS: Final = 10_000
 _MIB: Final = 1 << 20
 #: Memory that grows by more than this share, and by more than this, is a leak.
 _LEAK: Final = 1.05
@@ -41,7 +44,9 @@ def _lacks(setting: Setting) -> str:
 def _cases(setting: Setting) -> list[Case]:
     scale = scale_of(setting)
     # A whole number of periods, and one at least.
-    periods = max(1, setting.duration_ms // _SLICES // scale.period_ms)
+    total = setting.duration_ms // scale.period_ms
+    slices = max(_SLICES, -(-total // _MOST_PERIODS))
+    periods = max(1, total // slices)
     ranks = range(2) if row_of(setting) is None else range(1)
     tasks = [task(setting, rank=rank, period_ms=scale.period_ms * (rank + 1), work_ms=scale.short_ms) for rank in ranks]
     return [
@@ -52,7 +57,7 @@ def _cases(setting: Setting) -> list[Case]:
             {"periods": periods},
             horizon_ms=periods * scale.period_ms,
             predicted={"lost": 0},
-            repeat=_SLICES,
+            repeat=slices,
             stamped=setting.real,
         )
     ]

@@ -127,6 +127,8 @@ def test_repetitions_have_draws_of_their_own() -> None:
     ("wrong", "message"),
     [
         ({"repeat": 0}, "repeat 0"),
+        ({"repeat": 10**13}, "repeat 10000000000000: expected at most 1000 jobs per argument"),
+        ({"repeat": 1000, "arguments": tuple(range(100))}, "20000 in all"),
         ({"max_ms": 0}, "max-ms 0"),
         ({"bound_percent": Decimal("nan")}, "bound: NaN"),
         ({"bound_percent": Decimal(-1)}, "bound: -1"),

@@ -306,12 +306,27 @@ def test_another_machine_is_a_warning_about_host_times_only() -> None:
     assert (verdicts(board_times), board_times.notes) == (["unchanged"], ())
 
 
-def test_a_machine_that_drifted_is_told_with_host_times() -> None:
+def test_host_times_of_a_machine_that_drifted_are_not_compared() -> None:
     comparison = compare(host(BASE, reference_ns=[100] * 5), host(WORSE, reference_ns=[118] * 5))
-    assert verdicts(comparison) == ["worse"] * 2
-    told = "the reference load of this machine took 1.18 times as long as with the baseline"
+    assert verdicts(comparison) == ["not comparable", "worse"]
+    told = "this machine's reference load took 1.18 times as long as with the baseline"
     assert [row.why for row in comparison.rows] == [told, ""]
-    assert comparison.notes == (f"host times are suspect: {told}",)
+    assert comparison.rows[0].ratio is not None, "who wants to know it sees it"
+    assert comparison.notes == (f"host times aren't compared: {told}",)
+
+
+def test_a_few_long_samples_of_the_reference_load_say_that_others_use_this_machine() -> None:
+    busy = [100] * 8 + [300] * 2
+    assert verdicts(compare(host(BASE, reference_ns=[100] * 10), host(WORSE, reference_ns=busy)))[0] == "not comparable"
+
+
+def test_metrics_that_are_not_compared_need_no_share_of_the_level() -> None:
+    def rows(samples: list[float], reference_ns: int) -> Result:
+        hosts = [series(samples, f"start-{number}", host=True) for number in range(200)]
+        return result(suite(case(*hosts, series(samples, "response"))), reference_ns=[reference_ns])
+
+    assert verdicts(compare(rows(BASE, 100), rows(WORSE, 100)))[-1] == "not significant"
+    assert verdicts(compare(rows(BASE, 100), rows(WORSE, 200)))[-1] == "worse"
 
 
 @pytest.mark.parametrize("reference_ns", [[], [0], [104]])

@@ -192,8 +192,8 @@ def test_a_run_that_kills_boards_is_given_up_before_they_all_are(monkeypatch: py
     result = measure(pool("127.0.0.1"), Asked(suites, repeat=6, warmup=0), care=HURRY)
     deadly, fine = result.suites[0].cases
     assert len(fine.series[0].samples) == 6
-    assert (deadly.series, len(deadly.failures)) == ([], 1)
-    assert "tried" in deadly.failures[0]
+    assert (deadly.series, deadly.failures, len(deadly.lost)) == ([], [], 1), "that says nothing about the target"
+    assert "tried" in deadly.lost[0]
     assert not result.complete
 
 

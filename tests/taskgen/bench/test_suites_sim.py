@@ -9,13 +9,14 @@ from sim import JobFixedPriority
 from taskgen import Target
 from taskgen.analysis import nonpreemptive_response_times
 from taskgen.bench.measure import Asked, measure
-from taskgen.bench.prepare import load_suite
+from taskgen.bench.prepare import load_suite, setting_of
 from taskgen.bench.result import CaseResult, SuiteResult
 from taskgen.bench.scale import Scale
 from taskgen.bench.suites import soak
 from taskgen.dialect.boards import BOARDS
 from taskgen.parameters import Parameters, parameters_of
 from taskgen.taskset import TaskSet
+from taskgen.testing.stand import Stand
 
 SIMULATED_METRICS = {"pass", "response-median", "response-p99", "response-max", "jitter", "lost"}
 
@@ -152,6 +153,13 @@ def test_the_duration_is_cut_into_ten_slices_of_whole_periods(duration_ms: int) 
     (case,) = run("soak", repeat=3, duration_ms=duration_ms).cases
     assert case.params["periods"] == max(1, duration_ms // 100)
     assert values(case, "lost") == [0] * 10
+
+
+def test_a_long_duration_is_cut_into_more_slices_since_the_events_of_a_run_are_bounded() -> None:
+    with Stand(Target("sim")) as stand:
+        setting = setting_of(stand, seed=0, duration_ms=10**9)
+    (case,) = soak.SUITE.cases(setting)
+    assert (case.repeat, case.params["periods"], case.horizon_ms) == (10_000, 10_000, 100_000)
 
 
 def test_jobs_that_do_not_start_are_lost(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -130,17 +130,39 @@ def test_text_of_a_document_can_not_steer_a_terminal() -> None:
     assert sum("?[2J[red]" in line for line in lines) >= 6
 
 
+SONGS = (
+    {"board": "10.0.0.7", "good": True, "why": [], "execution_ms": 163.0, "slow_percent": -0.613, "drift_ppm": 12,
+     "drift_uncertainty_ppm": 300, "clock_rate": 1.000012, "reference": None},
+    {"board": "10.0.0.8", "good": False, "why": ["2 releases lost"], "execution_ms": 163.0},
+    {"board": "10.0.0.6", "good": True, "why": [], "drift_ppm": None, "clock_rate": 18148.368039},
+    {"board": "10.0.0.9", "skipped": "no pi"},
+)  # fmt: skip
+
+
 def test_a_skipped_suite_an_empty_suite_and_the_canary_are_lines() -> None:
     skipped = suite(name="mixed", skipped="the target has no EDF")
-    after = result(
-        skipped, suite(case(failures=["no job"], lost=["no answer"] * 2)), canary=({"board": "10.0.0.7", "ok": True},)
-    )
+    after = result(skipped, suite(case(failures=["no job"], lost=["no answer"] * 2)), canary=SONGS)
     lines = shown(replace(after, complete=False, reason="no board is left"))
     assert "mixed: skipped: the target has no EDF" in lines
     assert "  u-90 failures: 1 run without samples: no job" in lines
     assert "  u-90: 2 runs lost: no answer" in lines
-    assert "canary: board 10.0.0.7, ok True" in lines
+    assert [line for line in lines if line.startswith("canary")] == [
+        "canary: 10.0.0.7 ok, its program took 163 ms, -0.6 % against its reference, drift +12 ppm, give or take 300",
+        "canary: 10.0.0.8 NOT OK, 2 releases lost",
+        "canary: 10.0.0.6 ok, its clock runs 18148.37 times as fast as ours",
+        "canary: 10.0.0.9, skipped: no pi",
+    ]
     assert "this run isn't complete: no board is left" in lines
+
+
+def test_cases_left_out_for_one_reason_are_one_line_and_what_was_found_is_never_joined() -> None:
+    findings = [{"name": f"edf-{k}", "text": "left out: no EDF", "ok": None} for k in range(5)]
+    findings += [{"name": "cores", "text": "left out: one core", "ok": None}]
+    findings += [{"name": name, "text": "too slow", "ok": False} for name in ("one", "two")]
+    lines = shown(result(suite(case(series(BASE)), findings=findings)))
+    assert "  -       edf-0, edf-1, edf-2 and 2 more: left out: no EDF" in lines
+    assert "  -       cores: left out: one core" in lines
+    assert sum("too slow" in line for line in lines) == 2
 
 
 def test_reasons_are_told_once() -> None:
