@@ -88,13 +88,13 @@ def check(  # one parameter per option of the command line
         non_preemptive=non_preemptive, policy=policy, profile=profile, cores=cores, migration=migration,
         partition=partition, overrun=overrun, tie=tie, context_switch_ms=context_switch, scheduler_ms=scheduler_cost,
         migration_ms=migration_cost, quantum_ms=quantum, workload=workload, execution=execution, binaries=binaries,
-        port=port,
+        port=port, dialect=None if file else dialect,
     )  # fmt: skip
     name = _only([*(targets or []), *([target] if target else [])], session)
     goal = None if admission is None else goal_of(admission)
     from taskgen.cli.searches import Place, Searches, Sets, oracle_of, stand_of
 
-    sets = Sets(taskset or [], file or [], dialect, {key: value for key, value in bounds.items() if value is not None})
+    sets = Sets(taskset or [], file or [], dialect if file else None, {key: value for key, value in bounds.items() if value is not None})
     here = Place(name, session, given, horizon, goal, counterexamples, seed)
     with ExitStack() as stack:
         sink = open_document(stack, output, to_stdout=as_json)

@@ -80,7 +80,7 @@ class Replays:
         try:
             judge = self._judge(name, counterexample)
             replayed = replay(judge, counterexample.taskset, repeat=repeat)
-            name = str(judge.stand.target)
+            name = judge.stand.name
         except TargetError as error:  # nobody is there to be asked
             replayed = Replayed(reason=f"{error}; {error.hint}" if error.hint else str(error))
         except UsageError as error:

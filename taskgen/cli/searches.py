@@ -78,8 +78,6 @@ class Sets:
                 f"{', '.join(bounds)}: bounds are for random task-sets, -t and -f name theirs",
                 hint="leave the bounds out, or -t and -f",
             )
-        if dialect is not None and not files:
-            raise UsageError(f"dialect {dialect!r}: only files have a dialect", hint="leave --dialect out")
         self._names, self._files, self._dialect, self._bounds = names, files, dialect, bounds
 
     def of(self, judge: Judge, seed: int, most: int) -> "SearchStrategy[TaskSet] | Iterable[TaskSet]":
@@ -182,7 +180,7 @@ class Searches:
         path = finding.stored
         if found is not None and path is None:
             path = found.write(self._here.folder)
-        target = str(judge.stand.target)
+        target = judge.stand.name
         for line in finding_lines(finding, target, path, seed=self._here.seed, boards_can=_boards_can(judge)):
             typer.echo(line)
         if finding.verdict != "failed":

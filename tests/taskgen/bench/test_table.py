@@ -130,7 +130,7 @@ def test_text_of_a_document_can_not_steer_a_terminal() -> None:
     assert sum("?[2J[red]" in line for line in lines) >= 6
 
 
-SONGS = (
+SONGS: tuple[dict[str, Any], ...] = (
     {"board": "10.0.0.7", "good": True, "why": [], "execution_ms": 163.0, "slow_percent": -0.613, "drift_ppm": 12,
      "drift_uncertainty_ppm": 300, "clock_rate": 1.000012, "reference": None},
     {"board": "10.0.0.8", "good": False, "why": ["2 releases lost"], "execution_ms": 163.0},
@@ -156,8 +156,8 @@ def test_a_skipped_suite_an_empty_suite_and_the_canary_are_lines() -> None:
 
 
 def test_cases_left_out_for_one_reason_are_one_line_and_what_was_found_is_never_joined() -> None:
-    findings = [{"name": f"edf-{k}", "text": "left out: no EDF", "ok": None} for k in range(5)]
-    findings += [{"name": "cores", "text": "left out: one core", "ok": None}]
+    findings: list[dict[str, Any]] = [{"name": f"edf-{k}", "text": "left out: no EDF"} for k in range(5)]
+    findings += [{"name": "cores", "text": "left out: one core"}]
     findings += [{"name": name, "text": "too slow", "ok": False} for name in ("one", "two")]
     lines = shown(result(suite(case(series(BASE)), findings=findings)))
     assert "  -       edf-0, edf-1, edf-2 and 2 more: left out: no EDF" in lines
