@@ -289,7 +289,7 @@ def _reasons(song: Song, asked: Canary | None, *, expected: int) -> Iterator[str
         return
     if (song.execution_ns or 0) - reference.execution_ns > 2 * _TICK_NS:
         yield (
-            f"a job takes {format_ms(song.execution_ns or 0)} ms, {slow:g} % more than"
+            f"a job takes {format_ms(song.execution_ns or 0)} ms, {slow:.1f} % more than"
             f" {format_ms(reference.execution_ns)} ms ({reference.source}), expected at most {bounds.slow_percent} %"
         )
 

@@ -133,7 +133,9 @@ def _run(arguments: Sequence[str], *, debug: bool) -> int:
         return EXIT_INTERRUPTED
     except _ArgumentError as error:
         message = _message(error)  # empty where typer has shown the help instead
-        return _report(message, "see `taskgen --help`", 2, debug=debug) if message else 2
+        # typer tells which command it was about
+        command = getattr(getattr(error, "ctx", None), "command_path", "taskgen")
+        return _report(message, f"see `{command} --help`", 2, debug=debug) if message else 2
     except BrokenPipeError:
         _silence_stdout()
         return 0

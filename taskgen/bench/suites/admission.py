@@ -151,7 +151,7 @@ def _matrix(name: str, cases: Sequence[Case], samples: Mapping[str, Samples]) ->
             counts[_CELLS[bool(accepted), bool(case.params["schedulable"])]] += 1
     values = {cell: counts[cell] for cell in ("tp", "fp", "tn", "fn")}
     text = (
-        f"{values['tp']} of {values['tp'] + values['fn']} schedulable sets accepted,"
+        f"{values['tp']} of {values['tp'] + values['fn']} runs of schedulable sets accepted,"
         f" {values['tn']} of {values['tn'] + values['fp']} others refused"
     )
     return Finding(name, text, ok=not (values["fp"] or values["fn"]), values=values)

@@ -81,7 +81,7 @@ def test_the_matrix_tells_controls_apart(kind: type[SimSession], expected: tuple
 def test_runs_are_counted_and_kinds_stand_apart() -> None:
     found = ran(Perfect, repeat=3)
     assert [matrix(found, f"matrix-{kind}") for kind in KINDS] == [(9, 0, 9, 0)] * 3
-    assert found.findings["matrix"]["text"] == "27 of 27 schedulable sets accepted, 27 of 27 others refused"
+    assert found.findings["matrix"]["text"] == "27 of 27 runs of schedulable sets accepted, 27 of 27 others refused"
 
 
 def test_the_textbook_simulator_has_none() -> None:
