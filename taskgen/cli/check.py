@@ -3,7 +3,10 @@
 import random
 from collections.abc import Mapping
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
+
+import typer
 
 from taskgen import registry
 from taskgen.cli import check_options as asked
@@ -11,6 +14,7 @@ from taskgen.cli import options
 from taskgen.cli.run import goal_of, open_document
 from taskgen.cli.where import session_options
 from taskgen.errors import UsageError
+from taskgen.units import to_ns
 
 
 def check(  # one parameter per option of the command line
@@ -70,10 +74,9 @@ def check(  # one parameter per option of the command line
     """
     del debug  # main() looks at it
     if list_them:
-        from taskgen.cli.laws import list_laws
-
-        list_laws(as_json=as_json)
-        return 0
+        return _list(output, as_json=as_json)
+    if horizon is not None:
+        to_ns(horizon, "--horizon")
     chosen = list(dict.fromkeys(properties or []))
     if not chosen and against is None:
         raise UsageError("nothing to check", hint="name a property with --property (see `taskgen check --list`)")
@@ -94,7 +97,12 @@ def check(  # one parameter per option of the command line
     goal = None if admission is None else goal_of(admission)
     from taskgen.cli.searches import Place, Searches, Sets, oracle_of, stand_of
 
-    sets = Sets(taskset or [], file or [], dialect if file else None, {key: value for key, value in bounds.items() if value is not None})
+    sets = Sets(
+        taskset or [],
+        file or [],
+        dialect if file else None,
+        {key: value for key, value in bounds.items() if value is not None},
+    )
     here = Place(name, session, given, horizon, goal, counterexamples, seed)
     with ExitStack() as stack:
         sink = open_document(stack, output, to_stdout=as_json)
@@ -109,6 +117,19 @@ def check(  # one parameter per option of the command line
             sink.write(searches.document())
             sink.flush()
     return code
+
+
+def _list(output: Path | None, *, as_json: bool) -> int:
+    from taskgen.cli.laws import law_lines, laws_document
+
+    with ExitStack() as stack:
+        sink = open_document(stack, output, to_stdout=as_json)
+        if sink is not None:
+            sink.write(laws_document())
+            sink.flush()
+    for line in () if as_json else law_lines():
+        typer.echo(line)
+    return 0
 
 
 def _only(names: list[str], session: str | None) -> str:

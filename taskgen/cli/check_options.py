@@ -9,6 +9,10 @@ import typer
 #: Where counterexamples are stored: `taskgen.testing.counterexample.FOLDER`, which isn't imported for a default.
 FOLDER = Path(".taskgen") / "counterexamples"
 
+#: Of the strategies; and of ms in a unit: all times that follow stay far below 2^62 ns.
+_MOST_PERIODS = 10_000
+_LONGEST = 1_000_000
+
 _WHAT, _SETS, _HOW, _OUT = "What to check", "Which task-sets", "How to run it", "What comes out"
 
 
@@ -80,7 +84,8 @@ MaxUtilization = Annotated[
     typer.Option(metavar="U", parser=_number, help="Sets of at most this utilization.", rich_help_panel=_SETS),
 ]
 MaxPeriod = Annotated[
-    int | None, typer.Option(metavar="N", min=1, help="Periods of at most N units.", rich_help_panel=_SETS)
+    int | None,
+    typer.Option(metavar="N", min=1, max=_MOST_PERIODS, help="Periods of at most N units.", rich_help_panel=_SETS),
 ]
 MaxJobs = Annotated[
     int | None, typer.Option(metavar="N", min=1, help="Tasks of at most N jobs each.", rich_help_panel=_SETS)
@@ -92,7 +97,10 @@ Deadlines = Annotated[
 Unit = Annotated[
     int | None,
     typer.Option(
-        metavar="MS", min=1, help="All times are whole multiples of this; default: 1, on boards 100.",
+        metavar="MS",
+        min=1,
+        max=_LONGEST,
+        help="All times are whole multiples of this; default: 1, on boards 100 or more.",
         rich_help_panel=_SETS,
     ),
 ]  # fmt: skip

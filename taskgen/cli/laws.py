@@ -2,14 +2,11 @@
 
 import json
 import re
+import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import product
 from typing import Any, Final, Literal, NamedTuple
-
-import typer
-from rich import box
-from rich.table import Table
 
 from taskgen import registry
 from taskgen.monitors.stdout import plain_console
@@ -19,6 +16,9 @@ from taskgen.testing.properties import Law, Scheduling, load, names
 _ABLE: Final = Capabilities(
     deterministic=True, trace=True, admission=True, sporadic=True, policies=frozenset({"fp", "edf", "mixed"})
 )
+#: Of the lines for people, in columns.
+_NARROWEST: Final = 40
+_WIDEST: Final = 120
 _SENTENCE: Final = re.compile(r"\.\s+(?=[A-Z])")
 
 
@@ -85,20 +85,29 @@ def source_of(law: Law) -> str:
     return _SENTENCE.split(rest, maxsplit=1)[0].rstrip(".")
 
 
-def list_laws(*, as_json: bool) -> None:
-    """Print all laws: what they need of a target, and where they come from; in JSON what they say, too."""
-    rows = [(name, load(name)) for name in names()]
-    if as_json:
-        found = [
-            {"name": name, "summary": law.summary, "needs": needs_of(law), "source": source_of(law)}
-            for name, law in rows
-        ]
-        typer.echo(json.dumps({"properties": found}))
-        return
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    table.add_column("property", no_wrap=True)
-    table.add_column("needs", overflow="fold", ratio=2)
-    table.add_column("source", overflow="fold", ratio=3)
-    for name, law in rows:
-        table.add_row(name, ", ".join(needs_of(law)), source_of(law))
-    plain_console().print(table)
+def law_lines() -> Iterator[str]:
+    """Yield a paragraph for each law, as wide as the terminal: what it says, what it needs, where it comes from."""
+    width = max(_NARROWEST, min(plain_console().width, _WIDEST))
+    for number, name in enumerate(names()):
+        law = load(name)
+        needs = ", ".join(needs_of(law)) or "no more than START and EXIT"
+        if number:
+            yield ""
+        yield name
+        for text in (law.summary, f"needs: {needs}", f"source: {source_of(law)}"):
+            yield from textwrap.wrap(
+                text, width, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False
+            )  # fmt: skip
+
+
+def laws_document() -> str:
+    """Return the laws as one JSON document; `about` is all that is said about each."""
+    laws = [(name, load(name)) for name in names()]
+    found = [
+        {
+            "name": name, "summary": law.summary, "needs": needs_of(law), "source": source_of(law),
+            "about": " ".join(law.about.split()),
+        }
+        for name, law in laws
+    ]  # fmt: skip
+    return json.dumps({"properties": found}) + "\n"

@@ -37,6 +37,9 @@ def replay(  # one parameter per option of the command line
     cores: options.Cores = None,
     migration: options.Migration = None,
     binaries: options.Binaries = None,
+    dialect: Annotated[
+        str | None, typer.Option(metavar="G", help="The generation of the boards, where they don't tell it.")
+    ] = None,
     port: options.Port = None,
     inventory: options.Inventory = None,
     as_json: options.AsJson = False,
@@ -63,7 +66,8 @@ def replay(  # one parameter per option of the command line
             typer.echo(line)
         return 0
     given = session_options(
-        policy=policy, profile=profile, cores=cores, migration=migration, binaries=binaries, port=port
+        policy=policy, profile=profile, cores=cores, migration=migration, binaries=binaries, port=port,
+        dialect=dialect,
     )  # fmt: skip
     from taskgen.cli.replays import Again, Replays
 

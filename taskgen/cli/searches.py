@@ -21,6 +21,7 @@ from taskgen.session import Capabilities
 from taskgen.testing.against import oracle_for
 from taskgen.testing.counterexample import Counterexample, portable, stored, told, versions
 from taskgen.testing.judge import DifferenceJudge, Judge, LawJudge
+from taskgen.testing.memo import identity
 from taskgen.testing.properties import load
 from taskgen.testing.search import Finding, Progress, sampled, search
 from taskgen.testing.stand import Stand
@@ -90,7 +91,7 @@ class Sets:
         from taskgen.testing.aim import aimed, enough_ms
 
         if judge.horizon_ms is None:
-            judge.horizon_ms = enough_ms(judge.stand.session.capabilities, self._bounds)
+            judge.horizon_ms = enough_ms(judge, self._bounds)
         return aimed(judge, migration=judge.stand.target.options.get("migration"), given=self._bounds)
 
 
@@ -162,6 +163,9 @@ class Searches:
             return Finding(judge.name, reason=f"{error}; {error.hint}" if error.hint else str(error))
         before = stored(judge.name, here.folder, lambda line: typer.echo(f"warning: {line}", err=True))
         known = ((path, each.taskset) for path, each in before)
+        if isinstance(examples, list):  # who names sets asks about no others
+            asked = {identity(each) for each in examples}
+            known = ((path, taskset) for path, taskset in known if identity(taskset) in asked)
         with _progress(judge.name) as notify:
             return search(
                 judge, examples, max_examples=most, seed=here.seed, budget=budget, stored=known, notify=notify

@@ -17,6 +17,7 @@ from taskgen.strategies import tasksets
 from taskgen.strategies.bounds import Bounds
 from taskgen.taskset import TaskSet
 from taskgen.testing.judge import Judge
+from taskgen.units import NS_PER_MS
 
 Tasks = list[dict[str, int]]
 
@@ -30,6 +31,10 @@ _PATIENCE: Final = 2
 #: Small enough for some hundred sets a second, or for some seconds per set on a board.
 _USUAL: Final[Mapping[str, Any]] = {"n": 5, "max_period": 20}
 _USUAL_ON_BOARDS: Final[Mapping[str, Any]] = {"n": 3, "max_period": 10}
+
+
+#: Times of boards are round numbers.
+_ROUND_NS: Final = 100 * NS_PER_MS
 
 
 class Feature(NamedTuple):
@@ -153,7 +158,7 @@ def aimed(
     """
     capabilities = judge.stand.session.capabilities
     on_board = capabilities.job_numbers == "starts"
-    bounds: dict[str, Any] = {**(_USUAL_ON_BOARDS if on_board else _USUAL), **(given or {})}
+    bounds = _usual(judge, given or {})
     if not on_board and capabilities.cores > 1:
         bounds.setdefault("max_utilization", capabilities.cores)
     if migration is not None:
@@ -164,15 +169,31 @@ def aimed(
     return st.one_of(found or [family.strategy([]) for family in families])
 
 
-def enough_ms(capabilities: Capabilities, given: Mapping[str, Any]) -> int | None:
+def enough_ms(judge: Judge, given: Mapping[str, Any]) -> int | None:
     """Return how long a run of such a set may last on a board; None: as long as it takes, elsewhere.
 
     A board may refuse a job again and again, and only its horizon ends that: 60 s, each time.
     """
+    capabilities = judge.stand.session.capabilities
     if capabilities.job_numbers != "starts":
         return None
-    family = _Family(None, capabilities, {**_USUAL_ON_BOARDS, **given})
+    family = _Family(None, capabilities, _usual(judge, given))
     return _PATIENCE * ((family.bounds.max_jobs or _BOARD_JOBS) + 2) * family.bounds.max_period * family.bounds.unit
+
+
+def _usual(judge: Judge, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the user's bounds, and those that are usual on the target.
+
+    A unit of a board's time is longer than what its siblings blur, where that would hide what is looked for; twice as
+    long where time is only simulated, and costs nothing.
+    """
+    capabilities = judge.stand.session.capabilities
+    if capabilities.job_numbers != "starts":
+        return {**_USUAL, **given}
+    bounds = {**_USUAL_ON_BOARDS, **given}
+    siblings = min(bounds["n"], _USUAL_ON_BOARDS["n"]) - 1
+    units = (2 if capabilities.deterministic else 1) * -(-judge.blur_ns(siblings) // _ROUND_NS)
+    return bounds if units == 0 else {"unit_ms": units * _ROUND_NS // NS_PER_MS, **bounds}
 
 
 def _policies(capabilities: Capabilities) -> list[str | None]:

@@ -225,6 +225,8 @@ class _WrongError(Exception):
 
 
 def _parsed(path: Path) -> Any:
+    if path.exists() and not path.is_file():  # a pipe would be waited for
+        raise _WrongError("is no file, expected a counterexample")
     try:
         with path.open("rb") as file:
             data = file.read(MOST_BYTES + 1)

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from taskgen.errors import TaskgenError, UsageError
+from taskgen.parameters import parameters_of
 from taskgen.registry import describe
 from taskgen.taskset import TaskSet
 from taskgen.testing.against import compare
@@ -13,12 +14,32 @@ from taskgen.testing.properties import LAWS, Law, Scheduling, Tolerance, Violati
 from taskgen.testing.runs import Executed
 from taskgen.testing.stand import Stand
 from taskgen.trace import Trace
-from taskgen.units import Milliseconds, ms_from_ns
+from taskgen.units import MAX_NS, Milliseconds, ms_from_ns
+
+T = TypeVar("T")
 
 #: What the comparison with an oracle is called where laws have names, before the name of the oracle.
 AGAINST: Final = "against"
 #: Laws by which a job that is completed at its deadline is all right: their margin is what jobs leave before theirs.
 _ABOUT_DEADLINES: Final = frozenset({"edf_full_utilization", "edf_demand", "longer_periods", "longer_deadlines"})
+
+
+_FITS: Final[Mapping[str, Callable[[Any], bool]]] = {
+    "job": lambda value: value is None or _is_job(value),
+    "time_ns": lambda value: value is None or (type(value) is int and 0 <= value <= MAX_NS),
+    "expected": lambda value: isinstance(value, str),
+    "seen": lambda value: isinstance(value, str),
+}
+#: Laws that compare the times of tasks which delay each other: what is closer than the tolerance tells them nothing.
+_ABOUT_ORDER: Final = frozenset({"fixed_priority_events", "edf_events"})
+#: What a property of the user's own has to say in a violation.
+_EXPECTED: Final[Mapping[str, str]] = {
+    "job": "a task's id and a job's number, or None",
+    "time_ns": "whole ns since the start of the set, or None",
+    "expected": "a text",
+    "seen": "a text",
+}
+_ASKING: Final = "asking whether it is about a set"
 
 
 class Judged(NamedTuple):
@@ -55,6 +76,9 @@ class Judge(Protocol):
     @property
     def lacks(self) -> str:
         """Why nothing can be judged on this target; empty: it can."""
+
+    def blur_ns(self, siblings: int) -> int:
+        """Return how close times of tasks with so many siblings may be that nothing is said about; 0: any are told."""
 
     def excludes(self, taskset: TaskSet) -> str:
         """Return why nothing is claimed about a set, without running it; empty: something is."""
@@ -98,7 +122,7 @@ class _Runs:
         except UsageError as error:
             if begun:
                 raise
-            raise _Refused(f"{self.stand.target} refuses it: {error}") from None
+            raise _Refused(f"{self.stand.name} refuses it: {error}") from None
         finally:
             self.count += bool(begun)
 
@@ -162,25 +186,32 @@ class LawJudge:
         Raises:
             TargetLost: it can't be asked.
         """
-        return self.law.lacks(self.stand.session.capabilities, self._scheduling)
+        capabilities = self.stand.session.capabilities
+        return self._says("asking what it needs", lambda: _reason(self.law.lacks(capabilities, self._scheduling)))
 
     @cached_property
     def tolerance(self) -> Tolerance:
         """Of the target's times."""
         return Tolerance.of({"dialect": self.stand.generation})
 
+    def blur_ns(self, siblings: int) -> int:
+        """Return the tolerance, if the law is about the order of tasks."""
+        return self.tolerance.spread_ns(siblings) if self.law.name in _ABOUT_ORDER else 0
+
     def excludes(self, taskset: TaskSet) -> str:
         """Return why the law claims nothing about a set, or the target doesn't take it."""
+        capabilities = self.stand.session.capabilities
         try:
-            reason = self.law.excludes(taskset, self.stand.session.capabilities, self._scheduling)
+            parameters_of(taskset)
         except UsageError as error:
             return str(error)
+        reason = self._says(_ASKING, lambda: _reason(self.law.excludes(taskset, capabilities, self._scheduling)))
         return reason or self._runs.refuses(taskset, self.horizon_ms)
 
     def judge(self, taskset: TaskSet) -> Judged:
         """Run a set, and its variants where the law is a relation."""
         capabilities = self.stand.session.capabilities
-        reason = self.law.skips(taskset, capabilities, self._scheduling)
+        reason = self._says(_ASKING, lambda: _reason(self.law.skips(taskset, capabilities, self._scheduling)))
         if reason:
             return Judged(skipped=reason)
         try:
@@ -198,21 +229,31 @@ class LawJudge:
             variants.append(self._runs.run(variant, horizon_ms))
             return variants[-1]
 
+        def verdict(runner: Callable[[TaskSet], Trace], tolerance: Tolerance) -> Sequence[Violation]:
+            return self._says("judging a run", lambda: _checked(self.law.verdict(taskset, trace, runner, tolerance)))
+
         def again(tolerance: Tolerance) -> Sequence[Violation]:
             known = iter(variants)
-            return self.law.verdict(taskset, trace, lambda _: next(known), tolerance)
+            return verdict(lambda _: next(known), tolerance)
 
         self._traces, self._again = variants or [trace], again
+        return verdict(run, self.tolerance)
+
+    def _says(self, what: str, ask: Callable[[], T]) -> T:
+        """Return what the law says; a law of the user's own may fail in any way.
+
+        Raises:
+            UsageError: it did.
+        """
         try:
-            return self.law.verdict(taskset, trace, run, self.tolerance)
+            return ask()
         except (TaskgenError, _Refused):
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             if self.name in LAWS:
                 raise
             raise UsageError(
-                f"property {self.name!r}: judging a run failed: {describe(error)}",
-                hint="run it with --debug to see where",
+                f"property {self.name!r}: {what} failed: {describe(error)}", hint="run it with --debug to see where"
             ) from error
 
     def margin_ns(self) -> int | None:
@@ -232,6 +273,28 @@ class LawJudge:
             return bool(self._again(replace(tolerance, late_ns=tolerance.late_ns - by_ns)))
 
         return _last(broken, most)
+
+
+def _reason(said: str) -> str:
+    """Return why a law says nothing, as far as that is a text; conditions of the user's own may return anything."""
+    if said and not isinstance(said, str):
+        raise TypeError(f"a condition returned {said!r:.60}, expected a text, which is empty where it is met")
+    return said or ""
+
+
+def _checked(violations: Sequence[Violation]) -> Sequence[Violation]:
+    """Return violations that can be shown, stored and read again; laws of the user's own may yield anything."""
+    for each in violations:
+        if not isinstance(each, Violation):
+            raise TypeError(f"it yields {each!r:.60}, expected a taskgen.testing.properties.Violation")
+        wrong = [name for name, fits in _FITS.items() if not fits(getattr(each, name))]
+        if wrong:
+            raise TypeError(f"Violation.{wrong[0]} is {getattr(each, wrong[0])!r:.60}, expected {_EXPECTED[wrong[0]]}")
+    return violations
+
+
+def _is_job(value: object) -> bool:
+    return isinstance(value, tuple) and len(value) == len(("task", "job")) and all(type(each) is int for each in value)
 
 
 def _last(broken: Callable[[int], bool], most: int) -> int | None:
@@ -282,7 +345,7 @@ class DifferenceJudge:
         admission: Mapping[str, Any] | None = None,
     ) -> None:
         self.name = f"{AGAINST}:{against}"
-        self.about = f"{witness.target} does what {oracle.target} does: same order of events, same misses"
+        self.about = f"{witness.name} does what {oracle.name} does: same order of events, same misses"
         self.lacks = ""
         self._witness, self._oracle = _Runs(witness, admission), _Runs(oracle, admission)
         self.horizon_ms = horizon_ms
@@ -297,6 +360,15 @@ class DifferenceJudge:
         """Where the witness is."""
         return self._witness.stand
 
+    @property
+    def tolerance(self) -> Tolerance:
+        """Of the witness's times."""
+        return Tolerance.of({"dialect": self.stand.generation})
+
+    def blur_ns(self, siblings: int) -> int:
+        """Return the tolerance, by which both may differ."""
+        return self.tolerance.spread_ns(siblings)
+
     def excludes(self, taskset: TaskSet) -> str:
         """Return why one of both doesn't take a set."""
         runs = (self._witness, self._oracle)
@@ -309,7 +381,7 @@ class DifferenceJudge:
             oracle = self._oracle.run(taskset, ms_from_ns(witness.plan.horizon.time_ns))
         except _Refused as error:
             return Judged(skipped=str(error))
-        difference = compare(taskset, oracle, witness, Tolerance.of({"dialect": self.stand.generation}))
+        difference = compare(taskset, oracle, witness, self.tolerance)
         remark = f"{difference.verdict}{', up to where both may go on otherwise' if difference.unclaimed else ''}"
         return Judged(tuple(difference.violations()), witness, remark=remark, unclaimed=difference.unclaimed)
 

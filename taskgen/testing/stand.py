@@ -81,6 +81,12 @@ class Stand:
         return self._persist(self._opened) if self._session is None else self._session
 
     @property
+    def name(self) -> str:
+        """The target as it is shown; a profile counts as its address, however it was chosen."""
+        profile = "" if self.target.address else self.target.options.get("profile", "")
+        return f"{self.target}:{profile}" if isinstance(profile, str) and profile else str(self.target)
+
+    @property
     def generation(self) -> str:
         """The generation of the board, or the profile of the simulator; the board is asked only where nobody says it.
 

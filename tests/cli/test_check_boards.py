@@ -55,6 +55,15 @@ def test_a_search_on_a_board_is_bounded_and_replays_there(lab: Laboratory, board
     assert lab.run("replay")[0] == 1
 
 
+def test_beside_no_file_the_dialect_is_the_generation_of_the_board(lab: Laboratory, board: str) -> None:
+    own = (*OWN, "--target", board, "--budget", "12")
+    code, document = lab.json(*own, "--dialect", "G4")
+    assert (code, document["properties"][0]["counterexample"]["options"]) == (1, {"dialect": "G4"})
+    assert lab.run("replay", "--target", board, "--dialect", "G4")[0] == 1
+    code, _, err = lab.run("check", "--property", "event_stream", "--target", board, "--dialect", "announced")
+    assert (code, "known: G1, " in err) == (2, True)
+
+
 def test_a_correct_board_holds_what_it_can_be_asked(lab: Laboratory, board: str) -> None:
     code, out, _ = lab.run(
         "check", "--property", "event_stream", "--property", "fixed_priority_order", board, "--max-examples", "4"

@@ -81,7 +81,19 @@ def test_the_oracle_may_have_another_profile(lab: Laboratory) -> None:
 
 
 def test_what_is_not_compared_is_shown(lab: Laboratory) -> None:
-    command = ("check", "--against", "sim:ideal", "--target", "sim:G4", "--seed", "5", "--max-examples", "30")
+    command = (
+        "check",
+        "--against",
+        "sim:ideal",
+        "--target",
+        "sim:G4",
+        "--unit",
+        "100",
+        "--seed",
+        "5",
+        "--max-examples",
+        "30",
+    )
     code, out, _ = lab.run(*command)
     assert code == 0
     assert "agree, up to where both may go on otherwise\n" in out

@@ -1,6 +1,7 @@
 """Counterexamples as documents: what goes in comes out again, and nothing else is taken for one."""
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -241,6 +242,14 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         read(tmp_path / "gone.json")
     with pytest.raises(InputError, match=r"gone: there is no such file or folder"):
         files([tmp_path / "gone"])
+
+
+def test_what_is_no_file_is_refused_at_once(tmp_path: Path) -> None:
+    """Whoever opens a pipe waits for its writer."""
+    os.mkfifo(tmp_path / "pipe.json")
+    for path in (tmp_path / "pipe.json", tmp_path):
+        with pytest.raises(InputError, match=r"is no file, expected a counterexample"):
+            read(path)
 
 
 # -- folders

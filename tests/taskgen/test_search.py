@@ -46,6 +46,9 @@ class Rule:
     def executions(self) -> int:
         return len(self.seen)
 
+    def blur_ns(self, siblings: int) -> int:
+        return 0
+
     def excludes(self, taskset: TaskSet) -> str:
         return ""
 
@@ -285,14 +288,29 @@ def test_a_law_about_distinct_priorities_gets_them(judge: Callable[..., LawJudge
         assert len(set(priorities)) == len(priorities)
 
 
-def test_boards_get_sets_that_end_soon() -> None:
+def test_boards_get_sets_that_end_soon(judge: Callable[..., LawJudge]) -> None:
     one = LawJudge("job_counts", LAWS["job_counts"], Stand(Target("sim", "G4")))
-    capabilities = one.stand.session.capabilities
     for taskset in examples_of(aimed(one), 20):
         assert all(task["numberofjobs"] <= 3 and task["period"] <= 1000 and task["pkg"] == "hey" for task in taskset)
-    assert enough_ms(capabilities, {}) == 2 * 5 * 1000
-    assert enough_ms(capabilities, {"max_jobs": 1, "max_period": 5, "unit_ms": 200}) == 2 * 3 * 1000
-    assert enough_ms(SimSession.capabilities, {}) is None
+    assert enough_ms(one, {}) == 2 * 5 * 1000
+    assert enough_ms(one, {"max_jobs": 1, "max_period": 5, "unit_ms": 200}) == 2 * 3 * 1000
+    assert enough_ms(judge("job_counts"), {}) is None
+
+
+@pytest.mark.parametrize(
+    ("given", "unit_ms"), [({}, 1200), ({"n": 2}, 600), ({"n": 60}, 1200), ({"unit_ms": 100}, 100)]
+)
+def test_laws_about_order_get_times_that_siblings_do_not_blur(
+    judge: Callable[..., LawJudge], given: dict[str, int], unit_ms: int
+) -> None:
+    """Each sibling may delay by 279 ms; a profile takes twice as much, as its time costs nothing."""
+    one = judge("fixed_priority_events", profile="G4")
+    periods = [task["period"] for each in examples_of(aimed(one, given=given), 20) for task in each]
+    assert all(period % unit_ms == 0 for period in periods)
+    assert min(periods) <= 3 * unit_ms
+    assert enough_ms(one, given) == 2 * 5 * 10 * unit_ms
+    with Stand(Target("sim", "G4")) as witness, Stand(Target("sim", "G4")) as oracle:
+        assert enough_ms(DifferenceJudge(witness, oracle), given) == 2 * 5 * 10 * unit_ms
 
 
 def test_bounds_of_the_user_stay(judge: Callable[..., LawJudge]) -> None:
