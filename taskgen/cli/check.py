@@ -30,6 +30,7 @@ def check(  # one parameter per option of the command line
     max_period: asked.MaxPeriod = None,
     max_jobs: asked.MaxJobs = None,
     deadlines: asked.Deadlines = None,
+    kind: asked.Kind = None,
     unit: asked.Unit = None,
     program: asked.Program = None,
     max_examples: asked.MaxExamples = None,
@@ -85,7 +86,7 @@ def check(  # one parameter per option of the command line
     seed = random.SystemRandom().randrange(1 << 32) if seed is None else seed
     bounds = {
         "n": tasks, "max_utilization": max_utilization, "max_period": max_period, "max_jobs": max_jobs,
-        "deadlines": deadlines, "unit_ms": unit, "block": None if program is None else _block(program),
+        "deadlines": deadlines, "policy": kind, "unit_ms": unit, "block": None if program is None else _block(program),
     }  # fmt: skip
     given = session_options(
         non_preemptive=non_preemptive, policy=policy, profile=profile, cores=cores, migration=migration,

@@ -94,6 +94,15 @@ Deadlines = Annotated[
     str | None,
     typer.Option(metavar="KIND", help="implicit, constrained or arbitrary deadlines.", rich_help_panel=_SETS),
 ]
+Kind = Annotated[
+    str | None,
+    typer.Option(
+        "--kind",
+        metavar="KIND",
+        help="Tasks with priorities (FP), with deadlines (EDF), or mixed; default: whatever the target schedules.",
+        rich_help_panel=_SETS,
+    ),
+]
 Unit = Annotated[
     int | None,
     typer.Option(

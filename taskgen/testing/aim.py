@@ -163,7 +163,7 @@ def aimed(
         bounds.setdefault("max_utilization", capabilities.cores)
     if migration is not None:
         bounds.setdefault("migration", migration)
-    families = [_Family(policy, capabilities, bounds) for policy in _policies(capabilities)]
+    families = [_Family(policy, capabilities, bounds) for policy in _policies(capabilities, bounds.get("policy"))]
     found = [strategy for family in families for strategy in _strategies(judge, family)]
     # Where nothing small is accepted, larger sets may be.
     return st.one_of(found or [family.strategy([]) for family in families])
@@ -196,7 +196,9 @@ def _usual(judge: Judge, given: Mapping[str, Any]) -> dict[str, Any]:
     return bounds if units == 0 else {"unit_ms": units * _ROUND_NS // NS_PER_MS, **bounds}
 
 
-def _policies(capabilities: Capabilities) -> list[str | None]:
+def _policies(capabilities: Capabilities, asked: str | None) -> list[str | None]:
+    if asked is not None:
+        return [asked]
     if capabilities.job_numbers == "starts":
         return [None]  # admission of boards has its own mind
     return [each for each in ("FP", "EDF", "mixed") if each.lower() in capabilities.policies]

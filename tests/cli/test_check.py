@@ -202,6 +202,18 @@ def test_bounds_hold(lab: Laboratory) -> None:
     assert [(task["pkg"], task["executiontime"], task["period"]) for task in tasks] == [("hey", 100, 200)] * 2
 
 
+def test_a_scheduler_for_priorities_alone_is_asked_about_nothing_else(lab: Laboratory) -> None:
+    (lab.folder / "dynamic.py").write_text(
+        "from sim import Policy\n\nclass Dynamic(Policy):\n"
+        "    def rank(self, job, now_ns):\n        return job.task.priority % 32\n"
+    )
+    search = ("check", "--property", "job_counts", "--policy", "dynamic.py:Dynamic", "--seed", "1")
+    assert lab.run(*search)[0] == 2  # it was given a deadline
+    code, out, err = lab.run(*search, "--kind", "FP")
+    assert (code, err) == (0, "")
+    assert out.startswith("job_counts on sim: held")
+
+
 # -- what is wrong
 
 
@@ -218,6 +230,7 @@ def test_bounds_hold(lab: Laboratory) -> None:
         (["--property", "job_counts", "--policy", "gone"], "there is no policy 'gone'"),
         (["--property", "job_counts", "--against", "board"], "only the simulator is an oracle"),
         (["--property", "job_counts", "--max-examples", "0"], "--max-examples"),
+        (["--property", "job_counts", "--kind", "llf"], "policy: 'llf', expected FP, EDF, mixed"),
         (["--property", "job_counts", "--deadlines", "implizit"], "deadlines: 'implizit'"),
         (["--property", "job_counts", "-t", "example.Hey0TaskSet", "--tasks", "2"], "bounds are for random"),
         (["--property", "job_counts", "--dialect", "G1"], "SimSession takes no option 'dialect'"),
