@@ -8,7 +8,7 @@ With a policy of the user's own, that one orders the jobs; if it fails the board
 import sys
 from collections.abc import Callable
 from dataclasses import fields, replace
-from functools import lru_cache, partial
+from functools import partial
 from typing import Final
 
 import simpy
@@ -21,18 +21,18 @@ from hil.messages import MAX_DOCUMENT, Clear, Optimize, SendDescriptions, Start,
 from sim.boards.board import Board, ThreadRow
 from sim.boards.description import Demand, Description, program_demand
 from sim.boards.description import read as read_description
+from sim.boards.draws import Draws
 from sim.boards.eventlog import LogEntry
 from sim.boards.generation import Switches, generation
 from sim.boards.instance import Instance, ManagedTask
 from sim.boards.kernel import Thread
 from sim.boards.profile import job_work
 from sim.boards.scheduler import Scheduler, scheduler_maker
-from sim.execution import Work
 from sim.session import SimSession
 from sim.workload import NEVER
 from taskgen.dialect.boards import no_such
-from taskgen.errors import InputError, TaskgenError, UsageError
-from taskgen.parameters import UNKNOWN_EXECUTION_MS, Parameters
+from taskgen.errors import TaskgenError, UsageError
+from taskgen.parameters import UNKNOWN_EXECUTION_MS
 from taskgen.units import NS_PER_MS
 
 #: Boards whose log is generated over the one before it, whose tail may remain (wire-protocol 1.3).
@@ -77,7 +77,7 @@ class SimulatedBoard:
         self.on_push: Callable[[bytes], None] = lambda _: None
         self._env = simpy.Environment()
         self._session = session
-        self._work = lru_cache(1024)(self._work_of)
+        self._work = Draws(session)
         self._switches = Switches()
         self._happened = False
         self._served: simpy.Event | None = None
@@ -224,6 +224,7 @@ class SimulatedBoard:
             case Clear():
                 return self._board.clear()
             case Start():
+                self._work.anew()
                 return self._board.start()
             case Stop():
                 return self._board.stop()
@@ -280,32 +281,13 @@ class SimulatedBoard:
 
     def _demand(self, description: Description, job: int) -> Demand:
         known = _is_known(description.executiontime)
-        work = self._work(
+        work = self._work.of(
             description.id, description.pkg, description.argument, description.executiontime if known else None
         )
         if work is None:
             return _ABORT
         work_ns = job_work(work, job)
         return Demand(work_ns) if known else program_demand(description, work_ns, self._rules.timing)
-
-    def _work_of(self, task_id: int, pkg: str, argument: int | None, executiontime: int | None) -> Work | None:
-        task = Parameters(
-            id=task_id,
-            wcet_ns=None if executiontime is None else executiontime * NS_PER_MS,
-            period_ns=0,
-            deadline_ns=None,
-            priority=None,
-            offset_ns=0,
-            jitter_ns=0,
-            jobs=None,
-            critical_ns=None,
-            arrivals_ns=None,
-            attributes={"pkg": pkg, "config": {} if argument is None else {"arg1": argument}},
-        )
-        try:
-            return self._session.work(task)
-        except InputError:
-            return None
 
     # -- documents -----------------------------------------------------------------------------------------------
 

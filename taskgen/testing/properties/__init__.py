@@ -63,6 +63,10 @@ def names() -> list[str]:
     return sorted({*LAWS, *registry.entries("properties")})
 
 
+#: Laws have a list of their own.
+_LISTS = ("taskgen list properties", "taskgen check --list")
+
+
 def load(name: str) -> Law:
     """Return a law by its name, or by its place (`package.module:name`, `path/file.py:name`).
 
@@ -75,7 +79,10 @@ def load(name: str) -> Law:
         near = difflib.get_close_matches(name, names(), n=3, cutoff=0.5)
         hint = f"did you mean {', '.join(near)}?" if near else f"known are {', '.join(names())}"
         raise UsageError(f"property {name!r:.60}: there is none of this name", hint=hint)
-    found = registry.load("properties", name)
+    try:
+        found = registry.load("properties", name)
+    except UsageError as error:
+        raise type(error)(str(error), hint=error.hint.replace(*_LISTS)) from error
     if not isinstance(found, Property | Relation):
         raise UsageError(
             f"property {name!r:.60}: {found!r:.60} is no Property and no Relation",

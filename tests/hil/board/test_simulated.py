@@ -234,6 +234,23 @@ def test_drawn_execution_times_are_those_of_the_seed(tmp_path: Path) -> None:
     assert stamps(1) == stamps(1) != stamps(2)
 
 
+def test_each_set_draws_its_own_execution_times(tmp_path: Path) -> None:
+    table = tmp_path / "own.toml"
+    table.write_text('[own]\ndistribution = { kind = "uniform", low_ms = 50, high_ms = 90 }\n')
+    tasks = descs(task(pkg="own", executiontime=None, numberofjobs=3, period=1000, criticaltime=500))
+
+    def lives(bench: Bench) -> list[int]:
+        stamps = [
+            each.stamp_ms for each in bench.events(tasks, START) if each.type in {EventType.START, EventType.EXIT}
+        ]
+        return [end - start for start, end in zip(stamps[::2], stamps[1::2], strict=True)]
+
+    one, other = Bench(workload=str(table), seed=1), Bench(workload=str(table), seed=1)
+    runs = [lives(one) for _ in range(3)]
+    assert len({tuple(run) for run in runs}) == 3
+    assert [lives(other) for _ in range(3)] == runs
+
+
 def test_the_clock_wraps() -> None:
     wrap_ms = (1 << 32) // 1000
     bench = Bench("G4", uptime_ms=wrap_ms - 50)

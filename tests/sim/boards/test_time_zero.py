@@ -42,3 +42,11 @@ def test_a_refusal_by_admission_lies_at_time_zero(generation: str) -> None:
     """wire-protocol 6.4: 'Refused tasks: NOT_SCHEDULED at once', whatever their offset is."""
     taskset = TaskSet([NEVER, {**NEVER, "quota": "1M", "offset": 70}])
     assert in_ms(SimSession(profile=generation).run(taskset, horizon_ms=250)) == [(0, REFUSED, 1, 0)]
+
+
+def test_a_job_that_lives_at_the_horizon_ends_there_even_if_the_next_one_is_denied_then() -> None:
+    """wire-protocol 6.4: the optimiser is asked at each release of an EDF task, also while its last job lives."""
+    tasks = TaskSet({"pkg": "hey", "executiontime": 50, "period": period, "deadline": 50} for period in (50, 100))
+    longer, shorter = (in_ms(SimSession(profile="G3b").run(tasks, horizon_ms=horizon)) for horizon in (101, 100))
+    assert (100, REFUSED, 1, 1) in longer
+    assert [event for event in shorter if event[2] == 1] == [(52, START, 1, 0), (100, EventType.EXIT_EXTERNAL, 1, 0)]

@@ -39,12 +39,7 @@ def drawn(capabilities: Capabilities) -> st.SearchStrategy[TaskSet]:
     return ts.tasksets(
         n=4, policy="mixed" if "mixed" in capabilities.policies else "FP", max_utilization=None, max_period=20,
         max_offset=8, max_criticaltime=20, single_jobs=True, block=block, capabilities=capabilities,
-    ).map(_below_the_loader)  # fmt: skip
-
-
-def _below_the_loader(taskset: TaskSet) -> TaskSet:
-    """A task of priority 0 has the level of the loader (wire-protocol 7.2), which then is later than any tolerance."""
-    return TaskSet({**task, **({"priority": 1} if task.get("priority") == 0 else {})} for task in taskset)
+    )  # fmt: skip
 
 
 def broken_laws(taskset: TaskSet, trace: Executed, tolerance: Tolerance) -> dict[str, str]:

@@ -5,7 +5,7 @@ the law allows it, and that it allows no more than that.
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -20,6 +20,7 @@ from taskgen.blocks import hey
 from taskgen.dialect.boards import BOARDS
 from taskgen.events import Event, EventType
 from taskgen.optimizations.fairness import Fairness
+from taskgen.strategies.bounds import Policy
 from taskgen.testing.properties import BOARD_TOLERANCES, LAWS, PROPERTIES, Tolerance
 from taskgen.testing.runs import Executed, check, execute
 from taskgen.units import NS_PER_MS
@@ -28,6 +29,7 @@ from tests.taskgen.properties.drawn import nightly
 #: The longest period by unit, in ms; the shorter ones keep the loader busy for longer than their period.
 PERIODS = {1: 600, 5: 1500, 20: 2000, 100: 2000}
 CORES = (1, 2, 4)
+POLICIES: Sequence[Policy] = ("FP", "mixed", "EDF")
 #: Where G4 puts a task: beside the loader, and not.
 PLACES: tuple[dict[str, int], ...] = ({}, {"cores": 2, "coreoffset": 1}, {"cores": 2, "coreoffset": 2})
 
@@ -45,7 +47,7 @@ def ways(draw: st.DrawFn, sessions: list[SimSession]) -> Way:
     """Draw up to 5 tasks of any priorities or deadlines, with criticaltimes, and offsets and limits where they act."""
     session = draw(st.sampled_from(sessions))
     able, unit_ms = session.capabilities, draw(st.sampled_from(list(PERIODS)))
-    policy = draw(st.sampled_from(["mixed", "FP", "EDF"] if "mixed" in able.policies else ["FP"]))
+    policy = draw(st.sampled_from(POLICIES if "mixed" in able.policies else POLICIES[:1]))
     limits = {"numberofjobs": st.integers(1, 4)} if able.job_limits else {}
     block = st.builds(
         lambda bare, place: {**bare, **place},
@@ -60,7 +62,7 @@ def ways(draw: st.DrawFn, sessions: list[SimSession]) -> Way:
             unit_ms=unit_ms, capabilities=able,
         )
     )  # fmt: skip
-    options = {"horizon_ms": draw(st.sampled_from([300, 2000, 4000]))}
+    options: dict[str, Any] = {"horizon_ms": draw(st.sampled_from([300, 2000, 4000]))}
     if able.admission:
         options["admission"] = draw(st.sampled_from([None, None, Fairness()]))
     return Way(taskset, session, options)
@@ -213,7 +215,7 @@ def test_a_release_that_the_optimiser_denies_cuts_nothing() -> None:
 
 
 def test_the_teardown_of_the_job_before_delays_the_next_start() -> None:
-    """wire-protocol 3.2: the kill timer isn't cancelled by an exit; its handler waits for the teardown, and so do ticks."""
+    """wire-protocol 3.2: an exit doesn't cancel the kill timer; its handler waits for the teardown, as the ticks do."""
     task = {"period": 253, "executiontime": 12, "criticaltime": 227}
     trace = run("G1", task, horizon_ms=1500)
     assert times_ms(trace, START)[2:5] == [532, 788, 1038]  # 506, 759 and 1012, and the creation
